@@ -1,0 +1,207 @@
+//! The one handle on a state folder.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::clone::Clones;
+use crate::index::Index;
+use crate::layout::{FORMAT, Layout};
+use crate::stamp::Stamp;
+use crate::{CacheError, Digest, Key, Lease, Running, record};
+
+/// The one handle on a state folder (`.tidemill/`). Cheap to clone; every method may be called from any thread, and by any
+/// number of processes at once. All of them block: call them from threads that may.
+///
+/// Whoever captures, publishes or places on behalf of a run holds [`Cache::running`] meanwhile.
+#[derive(Clone)]
+pub struct Cache {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) layout: Layout,
+    pub(crate) index: Index,
+    pub(crate) clones: Clones,
+    pub(crate) is_local: bool,
+    /// The blobs whose content this process knows, by device and inode, as of their last stamp. It is locked while the
+    /// inode of a blob changes on purpose, so that two threads that link one blob do not take each other for intruders.
+    blobs: Mutex<Known>,
+}
+
+pub(crate) type Known = HashMap<(u64, u64), (Stamp, Digest)>;
+
+const IGNORE_ALL: &[u8] = b"*\n";
+const TAG: &[u8] =
+    b"Signature: 8a477f597d28d172789f06886806bc55\n# The cache of Tidemill. It can be deleted; steps \
+                     then run again. See https://bford.info/cachedir/\n";
+
+impl Cache {
+    /// Opens the state folder, and makes it if it is not there.
+    ///
+    /// # Errors
+    /// If it cannot be read or made, or has a newer format.
+    pub fn open(state: &Utf8Path) -> Result<Self, CacheError> {
+        let layout = Layout::new(absolute(state)?);
+        let version = layout.version();
+        match std::fs::read_to_string(&version) {
+            Ok(text) => check_format(&layout, &text)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(&layout)?,
+            Err(error) => return Err(CacheError::io("read", &version)(error)),
+        }
+        let index = Index::new(layout.index());
+        let is_local = !crate::stamp::is_network(layout.state());
+        let inner = Inner { layout, index, clones: Clones::default(), is_local, blobs: Mutex::default() };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The state folder, as an absolute path.
+    #[must_use]
+    pub fn state(&self) -> &Utf8Path {
+        self.inner.layout.state()
+    }
+
+    /// The lease on a key, or `None` if someone else holds it.
+    ///
+    /// # Errors
+    /// If the file system says no.
+    pub fn try_lease(&self, key: &Key) -> Result<Option<Lease>, CacheError> {
+        Lease::try_at(self.inner.layout.lease(key))
+    }
+
+    /// The lease on a key, as soon as it is free.
+    ///
+    /// # Errors
+    /// If the file system says no.
+    pub fn lease_blocking(&self, key: &Key) -> Result<Lease, CacheError> {
+        Lease::wait_at(self.inner.layout.lease(key))
+    }
+
+    /// Says that a run is going on, until the value is dropped or the process dies. Waits for a gc that has begun.
+    ///
+    /// # Errors
+    /// If the file system says no.
+    pub fn running(&self) -> Result<Running, CacheError> {
+        Running::start(&self.inner.layout.running())
+    }
+
+    /// Remembers a value that may be lost at any time.
+    pub fn remember(&self, space: &str, key: &[u8], value: &[u8]) {
+        self.inner.index.remember(space, key, value);
+    }
+
+    /// A value that was remembered, if it was not lost.
+    #[must_use]
+    pub fn recall(&self, space: &str, key: &[u8]) -> Option<Vec<u8>> {
+        self.inner.index.recall(space, key)
+    }
+
+    pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
+        self.inner.blobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cache({})", self.state())
+    }
+}
+
+fn check_format(layout: &Layout, text: &str) -> Result<(), CacheError> {
+    match text.trim().parse() {
+        Ok(FORMAT) => Ok(()),
+        Ok(found) if found > FORMAT => {
+            Err(CacheError::Newer { path: layout.state().to_owned(), found, known: FORMAT })
+        }
+        _ => Err(CacheError::Format { path: layout.version() }),
+    }
+}
+
+fn create(layout: &Layout) -> Result<(), CacheError> {
+    for folder in [layout.state().to_owned(), layout.temporary(), layout.objects()] {
+        std::fs::create_dir_all(&folder).map_err(CacheError::io("create", &folder))?;
+    }
+    let files = [
+        (layout.state().join(".gitignore"), IGNORE_ALL),
+        (layout.state().join("CACHEDIR.TAG"), TAG),
+        (layout.version(), format!("{FORMAT}\n").as_bytes()),
+    ]
+    .map(|(path, bytes)| (path, bytes.to_vec()));
+    for (path, bytes) in files {
+        record::create(&path, &bytes).map_err(CacheError::io("create", &path))?;
+    }
+    // Whoever came first may be of another version.
+    let version = layout.version();
+    let text = std::fs::read_to_string(&version).map_err(CacheError::io("read", &version))?;
+    check_format(layout, &text)
+}
+
+/// The path as seen from the root; symbolic links stay as they are.
+pub(crate) fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, CacheError> {
+    let absolute = std::path::absolute(path).map_err(CacheError::io("find", path))?;
+    Utf8PathBuf::from_path_buf(absolute)
+        .map_err(|path| CacheError::NotUtf8 { path: path.to_string_lossy().into_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::scene::Scene;
+
+    #[test]
+    fn a_newer_format_is_refused() {
+        let scene = Scene::new();
+        std::fs::write(scene.cache.state().join("version"), "2\n").unwrap();
+        assert!(matches!(
+            Cache::open(scene.cache.state()),
+            Err(CacheError::Newer { found: 2, known: 1, .. })
+        ));
+        std::fs::write(scene.cache.state().join("version"), "?").unwrap();
+        assert!(matches!(Cache::open(scene.cache.state()), Err(CacheError::Format { .. })));
+    }
+
+    #[test]
+    fn git_and_backups_leave_it_alone() {
+        let scene = Scene::new();
+        assert_eq!(std::fs::read_to_string(scene.cache.state().join(".gitignore")).unwrap(), "*\n");
+        let tag = std::fs::read_to_string(scene.cache.state().join("CACHEDIR.TAG")).unwrap();
+        assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55"));
+    }
+
+    #[test]
+    fn many_open_it_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = Utf8Path::from_path(folder.path()).unwrap().join("deep/.tidemill");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let cache = Cache::open(&state).unwrap();
+                    cache.remember("space", b"key", b"value");
+                    assert_eq!(cache.recall("space", b"key").as_deref(), Some(b"value".as_slice()));
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn nothing_new_costs_stats_only() {
+        let scene = Scene::new();
+        let names: Vec<String> = (0..10).map(|number| format!("{number}.csv")).collect();
+        for name in &names {
+            scene.write(name, vec![1; 100_000]);
+            scene.look_until_recorded(name);
+        }
+        let fastest = (0..20).map(|_| {
+            let started = Instant::now();
+            let cache = scene.another_process();
+            for name in &names {
+                cache.look(&scene.path(name), &crate::IgnoreRules::builtin()).unwrap().unwrap();
+            }
+            started.elapsed()
+        });
+        assert!(fastest.min().unwrap() < Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,118 @@
+//! Where everything lies in the state folder, in one place.
+//!
+//! ```text
+//! .gitignore CACHEDIR.TAG version   so that git and backups leave it alone; the format's number
+//! index.db                          the index: may be deleted at any time
+//! objects/ab/<digest>[x]            blobs; `x`: with the executable bit. One inode each, read-only
+//! recipes/ab/<key>                  a recipe's canonical bytes
+//! results/ab/<key>/00000001         a numbered action result; `00000001.quarantined` beside it withdraws it
+//! leases/<key>                      a file that is locked while a process works on that key
+//! running                           locked shared by every run, exclusively by gc; grows by a byte per run
+//! tmp/                              what is being written
+//! work/ runs/ registry/ endpoints/ effects/ displaced/     kept by the engine
+//! ```
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{Digest, Key};
+
+/// The format that this version writes, and the newest that it reads.
+pub(crate) const FORMAT: u64 = 1;
+
+/// The paths below one state folder.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    state: Utf8PathBuf,
+}
+
+/// A blob's name: its digest, and whether it has the executable bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Blob {
+    pub(crate) digest: Digest,
+    pub(crate) executable: bool,
+}
+
+impl Layout {
+    pub(crate) fn new(state: Utf8PathBuf) -> Self {
+        Self { state }
+    }
+
+    pub(crate) fn state(&self) -> &Utf8Path {
+        &self.state
+    }
+
+    pub(crate) fn version(&self) -> Utf8PathBuf {
+        self.state.join("version")
+    }
+
+    pub(crate) fn index(&self) -> Utf8PathBuf {
+        self.state.join("index.db")
+    }
+
+    pub(crate) fn temporary(&self) -> Utf8PathBuf {
+        self.state.join("tmp")
+    }
+
+    pub(crate) fn running(&self) -> Utf8PathBuf {
+        self.state.join("running")
+    }
+
+    pub(crate) fn leases(&self) -> Utf8PathBuf {
+        self.state.join("leases")
+    }
+
+    pub(crate) fn lease(&self, key: &Key) -> Utf8PathBuf {
+        self.leases().join(key.to_string())
+    }
+
+    pub(crate) fn objects(&self) -> Utf8PathBuf {
+        self.state.join("objects")
+    }
+
+    pub(crate) fn object(&self, blob: Blob) -> Utf8PathBuf {
+        let name = blob.to_string();
+        self.objects().join(&name[..2]).join(name)
+    }
+
+    pub(crate) fn recipes(&self) -> Utf8PathBuf {
+        self.state.join("recipes")
+    }
+
+    pub(crate) fn recipe(&self, key: &Key) -> Utf8PathBuf {
+        let name = key.to_string();
+        self.recipes().join(&name[..2]).join(name)
+    }
+
+    pub(crate) fn results(&self) -> Utf8PathBuf {
+        self.state.join("results")
+    }
+
+    /// The folder of a key's numbered results.
+    pub(crate) fn results_of(&self, key: &Key) -> Utf8PathBuf {
+        let name = key.to_string();
+        self.results().join(&name[..2]).join(name)
+    }
+}
+
+impl Blob {
+    /// The blob of this file name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (hex, executable) = name.strip_suffix('x').map_or((name, false), |hex| (hex, true));
+        hex.parse().ok().map(|digest| Self { digest, executable })
+    }
+
+    /// The same content with the other executable bit.
+    pub(crate) fn twin(self) -> Self {
+        Self { executable: !self.executable, ..self }
+    }
+
+    pub(crate) fn mode(self) -> u32 {
+        if self.executable { 0o555 } else { 0o444 }
+    }
+}
+
+impl std::fmt::Display for Blob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.digest, if self.executable { "x" } else { "" })
+    }
+}

@@ -1,0 +1,241 @@
+//! Locks that die with their holder: a lease on a key, and the sign that a run is going on.
+//!
+//! Both are locks of the kernel's on a file, so nobody ever removes one by hand. A lease only saves work: correctness
+//! rests on numbered results, so where a file system has no locks, the lease is granted.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::CacheError;
+
+/// The right to work on a key, until it is dropped or the process dies.
+#[derive(Debug)]
+pub struct Lease {
+    path: Utf8PathBuf,
+    _file: File,
+}
+
+/// The sign that a run is going on, so that gc waits.
+#[derive(Debug)]
+pub struct Running {
+    _file: File,
+}
+
+enum Wait {
+    No,
+    Yes,
+}
+
+impl Lease {
+    /// The lease, or `None` if someone else holds it.
+    pub(crate) fn try_at(path: Utf8PathBuf) -> Result<Option<Self>, CacheError> {
+        let file = acquire(&path, &Wait::No).map_err(CacheError::io("lock", &path))?;
+        Ok(file.map(|file| Self { path, _file: file }))
+    }
+
+    /// The lease, as soon as it is free.
+    pub(crate) fn wait_at(path: Utf8PathBuf) -> Result<Self, CacheError> {
+        loop {
+            let file = acquire(&path, &Wait::Yes).map_err(CacheError::io("lock", &path))?;
+            if let Some(file) = file {
+                return Ok(Self { path, _file: file });
+            }
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Removed while it is held: whoever waits for this inode sees that the name is gone and starts over.
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(path = %self.path, %error, "the lease file is gone already");
+        }
+    }
+}
+
+/// Opens and locks the file at this path, and makes sure that it still is the file at this path.
+fn acquire(path: &Utf8Path, wait: &Wait) -> io::Result<Option<File>> {
+    loop {
+        let file = open(path)?;
+        let locked = match wait {
+            Wait::Yes => file.lock(),
+            Wait::No => match file.try_lock() {
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => Err(error),
+                Ok(()) => Ok(()),
+            },
+        };
+        match locked {
+            Err(error) if has_no_locks(&error) => return Ok(Some(file)),
+            other => other?,
+        }
+        let held = file.metadata()?;
+        match fs::metadata(path) {
+            Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => return Ok(Some(file)),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn open(path: &Utf8Path) -> io::Result<File> {
+    let open = || File::options().append(true).create(true).open(path);
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            open()
+        }
+        other => other,
+    }
+}
+
+fn has_no_locks(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+        || error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error())
+}
+
+impl Running {
+    pub(crate) fn start(path: &Utf8Path) -> Result<Self, CacheError> {
+        let mut file = open(path).map_err(CacheError::io("open", path))?;
+        match file.lock_shared() {
+            Err(error) if !has_no_locks(&error) => return Err(CacheError::io("lock", path)(error)),
+            _ => {}
+        }
+        // One byte per run: a plan of gc's tells by the size that a run has started since.
+        file.write_all(b".").map_err(CacheError::io("write", path))?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// The certainty that no run is going on. How many there were so far comes with it.
+#[derive(Debug)]
+pub(crate) struct Quiet {
+    pub(crate) generation: u64,
+    _file: File,
+}
+
+impl Quiet {
+    /// # Errors
+    /// [`CacheError::Busy`] if a run is going on.
+    pub(crate) fn now(path: &Utf8Path) -> Result<Self, CacheError> {
+        let file = open(path).map_err(CacheError::io("open", path))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(CacheError::Busy),
+            // Where there are no locks, nothing is certain.
+            Err(TryLockError::Error(error)) => return Err(CacheError::io("lock", path)(error)),
+            Ok(()) => {}
+        }
+        let generation = file.metadata().map_err(CacheError::io("read", path))?.len();
+        Ok(Self { generation, _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::process::{Command, Stdio};
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    use crate::scene::Scene;
+    use crate::{Cache, CacheError, Key};
+
+    const STATE: &str = "TIDEMILL_TEST_STATE";
+
+    #[test]
+    #[ignore = "the process that the next test kills"]
+    fn holder() {
+        let cache = Cache::open(std::env::var(STATE).unwrap().as_str().into()).unwrap();
+        let _running = cache.running().unwrap();
+        let _lease = cache.try_lease(&Key::of_recipe(b"a")).unwrap().unwrap();
+        std::io::stdout().write_all(b"held\n").unwrap();
+        std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    }
+
+    #[test]
+    fn a_lease_dies_with_its_holder() {
+        let scene = Scene::new();
+        let key = Key::of_recipe(b"a");
+        let mut holder = Command::new(std::env::current_exe().unwrap())
+            .args(["lease::tests::holder", "--exact", "--ignored", "--nocapture"])
+            .env(STATE, scene.cache.state())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().ends_with("held")));
+        assert!(scene.cache.try_lease(&key).unwrap().is_none());
+        let plan = scene.cache.gc_plan(&crate::Roots::default()).unwrap();
+        assert!(matches!(scene.cache.gc(&plan), Err(CacheError::Busy)));
+
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        while scene.cache.try_lease(&key).unwrap().is_none() {
+            assert!(Instant::now() < until, "the lease outlives its holder");
+            std::thread::yield_now();
+        }
+        let plan = scene.cache.gc_plan(&crate::Roots::default()).unwrap();
+        assert!(scene.cache.gc(&plan).is_ok());
+    }
+
+    #[test]
+    fn a_lease_is_held_by_one_at_a_time() {
+        let scene = Scene::new();
+        let key = Key::of_recipe(b"a");
+        let other = scene.another_process();
+        let lease = scene.cache.try_lease(&key).unwrap().unwrap();
+        assert!(other.try_lease(&key).unwrap().is_none());
+        assert!(other.try_lease(&Key::of_recipe(b"b")).unwrap().is_some());
+        drop(lease);
+        assert!(other.try_lease(&key).unwrap().is_some());
+        assert_eq!(scene.cache.state().join("leases").read_dir_utf8().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn whoever_waits_gets_it() {
+        let scene = Scene::new();
+        let key = Key::of_recipe(b"a");
+        let (sender, receiver) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                let (cache, sender) = (scene.another_process(), sender.clone());
+                scope.spawn(move || {
+                    let lease = cache.lease_blocking(&key).unwrap();
+                    sender.send("in").unwrap();
+                    sender.send("out").unwrap();
+                    drop(lease);
+                });
+            }
+        });
+        drop(sender);
+        let order: Vec<_> = receiver.iter().collect();
+        assert_eq!(order, ["in", "out"].repeat(8));
+    }
+
+    #[test]
+    fn a_file_left_by_a_dead_process_is_no_lease() {
+        let scene = Scene::new();
+        let key = Key::of_recipe(b"a");
+        scene.write(&format!(".tidemill/leases/{key}"), "");
+        assert!(scene.cache.try_lease(&key).unwrap().is_some());
+    }
+
+    #[test]
+    fn gc_waits_for_runs() {
+        let scene = Scene::new();
+        let plan = scene.cache.gc_plan(&crate::Roots::default()).unwrap();
+        let running = scene.another_process().running().unwrap();
+        assert!(matches!(scene.cache.gc(&plan), Err(CacheError::Busy)));
+        drop(running);
+        // The run may have come to need what the plan would remove.
+        assert!(matches!(scene.cache.gc(&plan), Err(CacheError::Busy)));
+        let plan = scene.cache.gc_plan(&crate::Roots::default()).unwrap();
+        assert!(scene.cache.gc(&plan).is_ok());
+    }
+}

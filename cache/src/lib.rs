@@ -1,0 +1,58 @@
+//! Content by digest: stores artifacts and action results, knows no step and no pipeline.
+//!
+//! What is true is an immutable record: an object named by its digest, an action result named by its key and number,
+//! a numbered entry of an append-only log. The embedded database is an index over them: delete it, and it is rebuilt.
+
+mod artifact;
+mod digest;
+mod document;
+mod error;
+mod key;
+mod log;
+mod manifest;
+mod path;
+mod result;
+
+mod clone;
+mod hash;
+mod index;
+mod layout;
+mod lease;
+mod record;
+mod rules;
+mod scan;
+mod stamp;
+
+mod blob;
+mod bring;
+mod cache;
+mod capture;
+mod discard;
+mod gc;
+mod look;
+mod place;
+mod records;
+mod survey;
+mod take_in;
+mod verify;
+
+#[cfg(test)]
+mod scene;
+
+pub use artifact::{Artifact, Form};
+pub use cache::Cache;
+pub use digest::{Digest, InvalidDigest};
+pub use document::{Document, DocumentError};
+pub use error::CacheError;
+pub use gc::{GcPlan, GcReport, PlannedObject, Roots};
+pub use key::Key;
+pub use lease::{Lease, Running};
+pub use log::{Log, LogError};
+pub use look::Seen;
+pub use manifest::{Entry, Kind, Manifest};
+pub use path::{InvalidPath, RelPath};
+pub use place::Place;
+pub use result::{ActionResult, NewResult, Usage};
+pub use rules::IgnoreRules;
+pub use survey::CacheStats;
+pub use verify::{Damage, Damaged, VerifyReport};

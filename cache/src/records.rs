@@ -1,0 +1,294 @@
+//! Recipes and action results: small immutable records, each under its key.
+//!
+//! A recipe is its canonical bytes, which its key proves. A result is a line with the digest of what follows, then JSON. A
+//! record that is not what it claims to be counts as missing; `verify` reports it.
+
+use std::fs;
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{ActionResult, Cache, CacheError, Digest, Document, Key, NewResult, record};
+
+/// How the name of the file ends that withdraws a result.
+const QUARANTINED: &str = ".quarantined";
+
+/// The numbers that a key's folder holds.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    /// Of results, oldest first.
+    pub(crate) results: Vec<u64>,
+    /// Of those that were withdrawn.
+    pub(crate) quarantined: Vec<u64>,
+}
+
+impl Numbers {
+    /// The results that count, newest first.
+    fn live(&self) -> impl Iterator<Item = u64> {
+        self.results.iter().rev().copied().filter(|number| !self.quarantined.contains(number))
+    }
+
+    fn next(&self) -> u64 {
+        self.results.iter().chain(&self.quarantined).max().copied().unwrap_or(0) + 1
+    }
+}
+
+impl Cache {
+    /// Keeps a recipe under its key.
+    ///
+    /// # Errors
+    /// If it has no canonical form or cannot be written.
+    pub fn put_recipe(&self, recipe: &Document) -> Result<Key, CacheError> {
+        let bytes = recipe.encode()?;
+        let key = Key::of_recipe(&bytes);
+        let path = self.inner.layout.recipe(&key);
+        let io = |error| CacheError::io("write", &path)(error);
+        match fs::read(&path) {
+            Ok(found) if found == bytes => {}
+            Ok(_) => record::replace(&path, &bytes).map_err(io)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Whoever came first wrote the same bytes.
+                record::create(&path, &bytes).map_err(io)?;
+            }
+            Err(error) => return Err(io(error)),
+        }
+        Ok(key)
+    }
+
+    /// The recipe of a key, if it is kept.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn recipe(&self, key: &Key) -> Result<Option<Document>, CacheError> {
+        let bytes = read_if_there(&self.inner.layout.recipe(key))?;
+        Ok(bytes.and_then(|bytes| decode_recipe(key, &bytes)))
+    }
+
+    /// The newest result of a key that is not quarantined.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn result(&self, key: &Key) -> Result<Option<ActionResult>, CacheError> {
+        let numbers = self.numbers(key)?;
+        self.newest(key, &numbers)
+    }
+
+    /// All readable results of a key that are not quarantined, newest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn results(&self, key: &Key) -> Result<Vec<ActionResult>, CacheError> {
+        let numbers = self.numbers(key)?;
+        numbers.live().filter_map(|number| self.numbered(key, number).transpose()).collect()
+    }
+
+    /// Publishes a result under the next number of its key. If a result newer than [`NewResult::after`] is there already, that one
+    /// is returned instead.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn publish(&self, key: &Key, new: NewResult) -> Result<ActionResult, CacheError> {
+        let after = new.after;
+        let mut result = new.unpublished(*key);
+        loop {
+            let numbers = self.numbers(key)?;
+            if let Some(winner) = self.newest(key, &numbers)?
+                && winner.number > after
+            {
+                return Ok(winner);
+            }
+            result.number = numbers.next();
+            let path = self.result_path(key, result.number);
+            let json = serde_json::to_vec_pretty(&result)?;
+            let bytes = [format!("{}\n", Digest::of(&json)).as_bytes(), &json].concat();
+            if record::create(&path, &bytes).map_err(CacheError::io("write", &path))? {
+                return Ok(result);
+            }
+        }
+    }
+
+    /// Withdraws a result, so that it never counts again.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn quarantine(&self, key: &Key, number: u64, reason: &str) -> Result<(), CacheError> {
+        let path = self.inner.layout.results_of(key).join(format!("{}{QUARANTINED}", name(number)));
+        record::create(&path, reason.as_bytes()).map_err(CacheError::io("write", &path)).map(drop)
+    }
+
+    /// A result by its number, if it is readable.
+    pub(crate) fn numbered(&self, key: &Key, number: u64) -> Result<Option<ActionResult>, CacheError> {
+        let bytes = read_if_there(&self.result_path(key, number))?;
+        Ok(bytes.and_then(|bytes| decode_result(key, number, &bytes)))
+    }
+
+    pub(crate) fn result_path(&self, key: &Key, number: u64) -> Utf8PathBuf {
+        self.inner.layout.results_of(key).join(name(number))
+    }
+
+    pub(crate) fn numbers(&self, key: &Key) -> Result<Numbers, CacheError> {
+        let folder = self.inner.layout.results_of(key);
+        let listing = match folder.read_dir_utf8() {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Numbers::default()),
+            Err(error) => return Err(CacheError::io("list", &folder)(error)),
+        };
+        let mut numbers = Numbers::default();
+        for entry in listing {
+            let entry = entry.map_err(CacheError::io("list", &folder))?;
+            let (text, list) = match entry.file_name().strip_suffix(QUARANTINED) {
+                Some(text) => (text, &mut numbers.quarantined),
+                None => (entry.file_name(), &mut numbers.results),
+            };
+            list.extend(text.parse::<u64>());
+        }
+        numbers.results.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn newest(&self, key: &Key, numbers: &Numbers) -> Result<Option<ActionResult>, CacheError> {
+        for number in numbers.live() {
+            if let Some(result) = self.numbered(key, number)? {
+                return Ok(Some(result));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn name(number: u64) -> String {
+    format!("{number:08}")
+}
+
+/// The recipe that these bytes are, if they are this key's.
+pub(crate) fn decode_recipe(key: &Key, bytes: &[u8]) -> Option<Document> {
+    (Key::of_recipe(bytes) == *key).then(|| Document::decode(bytes).ok()).flatten()
+}
+
+fn decode_result(key: &Key, number: u64, bytes: &[u8]) -> Option<ActionResult> {
+    let line = bytes.iter().position(|byte| *byte == b'\n')?;
+    let (digest, json) = (&bytes[..line], &bytes[line + 1..]);
+    if digest != Digest::of(json).to_string().as_bytes() {
+        return None;
+    }
+    let result: ActionResult = serde_json::from_slice(json).ok()?;
+    (result.key == *key && result.number == number).then_some(result)
+}
+
+pub(crate) fn read_if_there(path: &Utf8Path) -> Result<Option<Vec<u8>>, CacheError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CacheError::io("read", path)(error)),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::scene::Scene;
+    use crate::{Artifact, Usage};
+
+    pub(crate) fn new_result(after: u64, output: Artifact) -> NewResult {
+        NewResult {
+            after,
+            outputs: BTreeMap::from([("out".to_owned(), Some(output)), ("absent".to_owned(), None)]),
+            log: None,
+            usage: Usage { wall_ms: 12, ..Usage::default() },
+            finished: jiff::Timestamp::UNIX_EPOCH,
+            run: "r1".into(),
+            step: "train".into(),
+            host: "here".into(),
+        }
+    }
+
+    #[test]
+    fn a_recipe_is_found_by_its_key() {
+        let scene = Scene::new();
+        let recipe = Document::map([("command", Document::text("python train.py"))]);
+        let key = scene.cache.put_recipe(&recipe).unwrap();
+        assert_eq!(scene.cache.put_recipe(&recipe).unwrap(), key);
+        assert_eq!(scene.cache.recipe(&key).unwrap(), Some(recipe.clone()));
+        let path = scene.cache.inner.layout.recipe(&key);
+        fs::write(&path, Document::Null.encode().unwrap()).unwrap();
+        assert_eq!(scene.cache.recipe(&key).unwrap(), None);
+        scene.cache.put_recipe(&recipe).unwrap();
+        assert_eq!(scene.cache.recipe(&key).unwrap(), Some(recipe));
+    }
+
+    #[test]
+    fn results_are_numbered_and_the_newest_counts() {
+        let scene = Scene::new();
+        let key = Key::of_recipe(b"key");
+        assert_eq!(scene.cache.result(&key).unwrap(), None);
+        let artifact = scene.cache.put(b"one").unwrap();
+        let first = scene.cache.publish(&key, new_result(0, artifact.clone())).unwrap();
+        assert_eq!(first.number, 1);
+        assert_eq!(scene.cache.result(&key).unwrap(), Some(first.clone()));
+        // Who did not know of the first gets it; who did makes the second.
+        let other = scene.cache.put(b"two").unwrap();
+        assert_eq!(scene.cache.publish(&key, new_result(0, other.clone())).unwrap(), first);
+        let second = scene.cache.publish(&key, new_result(1, other)).unwrap();
+        assert_eq!((second.number, scene.cache.result(&key).unwrap()), (2, Some(second.clone())));
+        scene.cache.quarantine(&key, 2, "made on a broken machine").unwrap();
+        assert_eq!(scene.cache.result(&key).unwrap(), Some(first));
+        assert_eq!(scene.cache.publish(&key, new_result(2, artifact)).unwrap().number, 3);
+    }
+
+    #[test]
+    fn a_damaged_result_counts_as_missing() {
+        let scene = Scene::new();
+        let key = Key::of_recipe(b"key");
+        let artifact = scene.cache.put(b"one").unwrap();
+        let first = scene.cache.publish(&key, new_result(0, artifact.clone())).unwrap();
+        scene.cache.publish(&key, new_result(1, artifact)).unwrap();
+        let path = scene.cache.result_path(&key, 2);
+        let bytes = fs::read(&path).unwrap();
+        for cut in [0, 1, 64, 65, bytes.len() - 1] {
+            fs::write(&path, &bytes[..cut]).unwrap();
+            assert_eq!(scene.cache.result(&key).unwrap(), Some(first.clone()), "cut at {cut}");
+        }
+        let changed = String::from_utf8(bytes).unwrap().replace("train", "brain");
+        fs::write(&path, changed).unwrap();
+        assert_eq!(scene.cache.result(&key).unwrap(), Some(first));
+    }
+
+    #[test]
+    fn one_of_many_publishers_wins_and_all_get_its_result() {
+        let scene = Scene::new();
+        let key = Key::of_recipe(b"key");
+        let results: Vec<ActionResult> = std::thread::scope(|scope| {
+            let publish = |index: u64| {
+                let cache = scene.another_process();
+                let artifact = cache.put(&index.to_le_bytes()).unwrap();
+                scope.spawn(move || cache.publish(&key, new_result(0, artifact)).unwrap())
+            };
+            let threads = (0..8).map(publish).collect::<Vec<_>>();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(results.iter().all(|result| *result == results[0]));
+        assert_eq!(scene.cache.numbers(&key).unwrap().results, [1]);
+    }
+
+    #[test]
+    fn a_writer_that_died_leaves_nothing_visible() {
+        let scene = Scene::new();
+        let key = Key::of_recipe(b"key");
+        let artifact = scene.cache.put(b"one").unwrap();
+        let folder = scene.cache.inner.layout.results_of(&key);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(".new-abcdef"), "half a rec").unwrap();
+        fs::write(scene.cache.inner.layout.temporary().join("blob-abcdef"), "half a bl").unwrap();
+        assert_eq!(scene.cache.result(&key).unwrap(), None);
+        assert_eq!(scene.cache.publish(&key, new_result(0, artifact)).unwrap().number, 1);
+        assert_eq!(scene.cache.stats().unwrap().results, 1);
+        let roots = crate::Roots { keys: vec![key], ..crate::Roots::default() };
+        let plan = scene.cache.gc_plan(&roots).unwrap();
+        assert_eq!((plan.leftovers.len(), plan.objects.len()), (2, 0));
+        scene.cache.gc(&plan).unwrap();
+        assert!(!folder.join(".new-abcdef").exists());
+        assert!(scene.cache.result(&key).unwrap().is_some());
+    }
+}
