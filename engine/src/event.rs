@@ -1,0 +1,259 @@
+//! What leaves a run: one typed, versioned stream of events. The terminal, the history and all exports subscribe to it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tidemill_cache::{Artifact, Key};
+
+pub use tidemill_cache::Usage;
+
+use crate::failure::FailureReport;
+use crate::name::{AttemptId, PipelineName, RunId, StepId};
+
+/// The version of the stream; it rises when an old reader would misunderstand.
+pub const VERSION: u32 = 1;
+
+/// An event with its time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stamped {
+    /// When it happened.
+    pub at: jiff::Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Event {
+    /// A run began.
+    RunStarted {
+        /// [`VERSION`].
+        version: u32,
+        /// Its id.
+        run: RunId,
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// The pipeline file, relative to the project.
+        file: String,
+        /// What started it.
+        cause: Cause,
+        /// The git commit, if the project is in a repository.
+        git: Option<Git>,
+        /// Parameter values that were set on the command line or by a file.
+        overrides: BTreeMap<String, serde_json::Value>,
+        /// All parameter values of the run, by dotted name.
+        params: BTreeMap<String, serde_json::Value>,
+        /// How many steps the expanded graph has.
+        steps: usize,
+    },
+    /// A step's result was found.
+    StepCached {
+        /// The step.
+        step: StepId,
+        /// Its key.
+        key: Key,
+        /// What it had taken when it ran, in milliseconds: the time that was saved.
+        saved_ms: u64,
+        /// Its outputs.
+        outputs: BTreeMap<String, Artifact>,
+    },
+    /// A step has to run; why.
+    StepQueued {
+        /// The step.
+        step: StepId,
+        /// Its key.
+        key: Key,
+        /// In a few words.
+        reason: String,
+    },
+    /// An attempt began.
+    StepStarted {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// Where its log grows.
+        log: String,
+    },
+    /// An attempt failed and another one follows.
+    StepRetried {
+        /// The step.
+        step: StepId,
+        /// The attempt that failed.
+        attempt: AttemptId,
+        /// Why.
+        report: FailureReport,
+        /// Until the next one, in milliseconds.
+        wait_ms: u64,
+    },
+    /// A step gave its result.
+    StepSucceeded {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// The key.
+        key: Key,
+        /// What it took.
+        usage: Usage,
+        /// Its outputs.
+        outputs: BTreeMap<String, Artifact>,
+        /// Whether all outputs are the same bytes as the result that the key or the step had before.
+        unchanged: bool,
+    },
+    /// A step failed for good.
+    StepFailed {
+        /// The step.
+        step: StepId,
+        /// The last attempt, if one was made.
+        attempt: Option<AttemptId>,
+        /// Why.
+        report: FailureReport,
+    },
+    /// A step was left out.
+    StepSkipped {
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: SkipReason,
+    },
+    /// A step cannot run because another failed, was stopped by its gate, or was not selected.
+    StepBlocked {
+        /// The step.
+        step: StepId,
+        /// The step that blocks it.
+        by: StepId,
+    },
+    /// Numbers that the engine read from a step's metrics outputs, by dotted name.
+    Metrics {
+        /// The step.
+        step: StepId,
+        /// The numbers; where a step has several metrics outputs, the names begin with the output's name.
+        values: BTreeMap<String, f64>,
+    },
+    /// A gate was asked.
+    Gate {
+        /// The step.
+        step: StepId,
+        /// Whether the downstream steps go on.
+        open: bool,
+        /// Each condition with its values.
+        conditions: Vec<Condition>,
+    },
+    /// An output was placed in the project.
+    Published {
+        /// The step.
+        step: StepId,
+        /// The output.
+        output: String,
+        /// Where, relative to the pipeline's folder.
+        path: String,
+        /// Where a file of the user's that lay there was moved to.
+        displaced: Option<String>,
+    },
+    /// Something worth saying once that is no failure.
+    Notice {
+        /// In a sentence.
+        message: String,
+    },
+    /// A run ended.
+    RunFinished {
+        /// How.
+        outcome: Outcome,
+        /// Wall time in milliseconds.
+        wall_ms: u64,
+        /// How many steps ended in which way.
+        counts: Counts,
+    },
+}
+
+/// What started a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The command line.
+    Command,
+    /// A CI job.
+    Ci,
+}
+
+/// The state of the git repository when a run began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Git {
+    /// The commit's hash.
+    pub commit: String,
+    /// Whether tracked files differed from it.
+    pub dirty: bool,
+}
+
+/// Why a step was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "why")]
+pub enum SkipReason {
+    /// Its `when` is false.
+    When {
+        /// The condition.
+        condition: String,
+    },
+    /// An input comes from a step that was left out.
+    Upstream {
+        /// That step.
+        step: StepId,
+    },
+    /// Its target already shows the last success with the same key.
+    EffectDone,
+    /// A rollback holds it back.
+    Held {
+        /// What is held, by whom, since when.
+        message: String,
+    },
+}
+
+/// A condition of a gate with what it was asked about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    /// As written.
+    pub text: String,
+    /// Whether it holds; none if it speaks of a rival and there is none.
+    pub holds: Option<bool>,
+    /// The names in it with their values.
+    pub values: BTreeMap<String, f64>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All is done.
+    Succeeded,
+    /// A step failed.
+    StepFailed,
+    /// A gate said no, and nothing failed.
+    GateClosed,
+    /// The machine failed.
+    InfrastructureFailed,
+    /// It was told to stop.
+    Interrupted,
+}
+
+/// How many steps ended in which way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Executed in this run.
+    pub executed: usize,
+    /// Satisfied by the cache, or an effect that was done already.
+    pub cached: usize,
+    /// Left out by `when`, a hold, or because a step they need was.
+    pub skipped: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Could not run because of another.
+    pub blocked: usize,
+}
+
+/// Who is told what happens. Called in order, from one place; a subscriber must not block for long.
+pub trait Subscriber: Send {
+    /// Takes an event.
+    fn on(&mut self, event: &Stamped);
+}

@@ -1,0 +1,97 @@
+//! Why an attempt failed: its own fault, the machine's, or an order to stop. Whether to retry is read from the type.
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+/// Why an attempt did not give a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Failure {
+    /// The step's own fault.
+    Step(StepFailure),
+    /// The machine's fault.
+    Infrastructure(InfraFailure),
+    /// It was told to stop.
+    Cancelled,
+}
+
+/// The step's own fault: running it again gives the same, unless the step itself is unsteady.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "what")]
+pub enum StepFailure {
+    /// The process ended with this exit code.
+    Exit {
+        /// The code.
+        code: i32,
+    },
+    /// A signal ended the process (not one that we sent).
+    Signal {
+        /// Its number.
+        signal: i32,
+    },
+    /// It ran longer than its `timeout`.
+    TimedOut {
+        /// The limit in seconds.
+        seconds: u64,
+    },
+    /// It exited 0 without a declared output.
+    OutputMissing {
+        /// The output's name.
+        output: String,
+        /// Where it was expected in the step's folder.
+        path: String,
+    },
+    /// An output cannot be kept: a link that leaves the folder, a device, a name that is not UTF-8, invalid metrics.
+    OutputInvalid {
+        /// The output's name.
+        output: String,
+        /// Why, in a sentence for people.
+        reason: String,
+    },
+    /// An input changed while the step ran (or between planning and start), so the result describes neither content.
+    InputChanged {
+        /// The input's name.
+        input: String,
+        /// The file that changed.
+        path: String,
+    },
+    /// The command could not be started: not found, not executable.
+    NotStarted {
+        /// Why, in a sentence for people.
+        reason: String,
+    },
+    /// An effect's target was moved by someone else.
+    TargetMoved {
+        /// Who moved what, in a sentence for people.
+        message: String,
+    },
+}
+
+/// The machine's fault: another try may succeed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "what")]
+pub enum InfraFailure {
+    /// Files could not be read, written, linked or stored.
+    Storage {
+        /// What failed on what, in a sentence for people.
+        message: String,
+    },
+    /// The process that starts and watches the steps is gone.
+    SupervisorLost {
+        /// What is known, in a sentence for people.
+        message: String,
+    },
+}
+
+/// What a person needs after a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureReport {
+    /// Why.
+    pub failure: Failure,
+    /// The last lines of the log.
+    pub tail: Vec<String>,
+    /// Where the whole log is.
+    pub log: Option<Utf8PathBuf>,
+    /// What to do, if that can be told: an undeclared file that the step looked for, say.
+    pub hint: Option<String>,
+}

@@ -1,0 +1,33 @@
+//! Order: from one TOML file to a recorded run; knows no built-in step by name and prints nothing.
+//!
+//! Data flows one way: spec → graph → plan → schedule → execute → record. A later room may know an earlier one, never the
+//! other way round. All that leaves a run are [`event::Event`]s.
+
+pub mod artifact;
+pub mod effects;
+pub mod error;
+pub mod event;
+pub mod execute;
+pub mod failure;
+pub mod graph;
+pub mod interface;
+pub mod load;
+pub mod name;
+pub mod plan;
+pub mod process;
+pub mod project;
+pub mod record;
+pub mod registry;
+pub mod run;
+pub mod schedule;
+pub mod spec;
+
+pub use error::{EngineError, ErrorKind};
+pub use execute::Cancellation;
+pub use load::{LoadError, Overrides, load};
+pub use plan::{Plan, PlannedStep, Selection, Verdict, plan};
+pub use project::{Project, Settings};
+pub use run::{RunOptions, RunSummary, run};
+
+/// A value of a parameter, of a matrix axis or of a `with` table: the canonical document that enters keys.
+pub type Value = tidemill_cache::Document;

@@ -1,0 +1,354 @@
+//! The engine's side: a handle on the warden, and one on each command.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::MARKS;
+use super::command::{Command, Exit};
+use super::error::ProcessError;
+use super::wire::{CAPTURE_LIMIT, End, Order, Report, Request};
+
+/// A handle on the process that starts and watches commands. When the last handle on it and on its commands is gone, or
+/// the engine dies, the warden kills all that is left and ends.
+#[derive(Clone)]
+pub struct Warden {
+    office: Arc<Office>,
+}
+
+/// What all handles share.
+struct Office {
+    requests: mpsc::UnboundedSender<String>,
+    desk: Arc<Desk>,
+    next: AtomicU64,
+    state: Utf8PathBuf,
+    pid: u32,
+    mark: String,
+    gone: watch::Receiver<bool>,
+}
+
+/// Who waits for which answer.
+#[derive(Default)]
+struct Desk {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    closed: bool,
+    commands: HashMap<u64, Callbacks>,
+}
+
+struct Callbacks {
+    started: Option<oneshot::Sender<Result<u32, ProcessError>>>,
+    ended: oneshot::Sender<End>,
+}
+
+impl fmt::Debug for Warden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Warden").field("mark", &self.office.mark).finish_non_exhaustive()
+    }
+}
+
+impl Warden {
+    /// Starts `<program> warden`, which has to call [`super::warden_main`], for a project's state folder.
+    ///
+    /// # Errors
+    /// [`ProcessError::Warden`] if it cannot be started or is no warden.
+    pub async fn start(program: &Utf8Path, state: &Utf8Path) -> Result<Self, ProcessError> {
+        Self::start_with(program, state, &["warden"], &[]).await
+    }
+
+    /// Starts the warden with other arguments and additional variables.
+    ///
+    /// # Errors
+    /// [`ProcessError::Warden`] if it cannot be started or is no warden.
+    pub async fn start_with(
+        program: &Utf8Path,
+        state: &Utf8Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Self, ProcessError> {
+        let failed = |source| ProcessError::Warden { program: program.to_string(), source };
+        let (ours, theirs) = StdUnixStream::pair().map_err(failed)?;
+        ours.set_nonblocking(true).map_err(failed)?;
+        // Its own process group: a Ctrl-C at the terminal reaches the engine only, which decides.
+        let mut process = std::process::Command::new(program)
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let pid = process.id();
+        let (reading, writing) = UnixStream::from_std(ours).map_err(failed)?.into_split();
+        let mut reading = BufReader::new(reading);
+        let Some(Report::Ready(mark)) = next_report(&mut reading).await else {
+            drop(writing);
+            let _ = process.kill();
+            let _ = process.wait();
+            return Err(failed(std::io::Error::other("it ended without becoming a warden")));
+        };
+        let desk = Arc::new(Desk::default());
+        let (requests, queue) = mpsc::unbounded_channel();
+        let (leaving, gone) = watch::channel(false);
+        tokio::spawn(write(writing, queue));
+        tokio::spawn(read(reading, Arc::clone(&desk), process, leaving));
+        let state = state.to_owned();
+        let office = Office { requests, desk, next: AtomicU64::new(1), state, pid, mark, gone };
+        Ok(Self { office: Arc::new(office) })
+    }
+
+    /// Starts a command.
+    ///
+    /// # Errors
+    /// [`ProcessError::NotStarted`] if it cannot be executed, [`ProcessError::Machine`] if this machine is to blame,
+    /// [`ProcessError::WardenLost`].
+    pub async fn spawn(&self, command: Command) -> Result<Child, ProcessError> {
+        self.begin(command, Capture::Nothing).await
+    }
+
+    /// The warden's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.office.pid
+    }
+
+    /// What its processes carry as `TIDEMILL_WARDEN`.
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        &self.office.mark
+    }
+
+    /// Kills what still runs and waits until the warden is gone.
+    pub async fn shutdown(self) {
+        self.office.send(&Request::Shutdown);
+        let mut gone = self.office.gone.clone();
+        // An error says that the reader is gone, and so is the warden.
+        let _ = gone.wait_for(|gone| *gone).await;
+    }
+
+    async fn begin(&self, mut command: Command, capture: Capture) -> Result<Child, ProcessError> {
+        let id = self.office.next.fetch_add(1, Ordering::Relaxed);
+        command.env.insert(MARKS[2].to_owned(), self.office.state.to_string());
+        if capture == Capture::Stdout {
+            command.id = format!("{}#{id}", command.id);
+        }
+        let (started, starting) = oneshot::channel();
+        let (ended, ending) = oneshot::channel();
+        if !self.office.desk.register(id, Callbacks { started: Some(started), ended }) {
+            return Err(ProcessError::WardenLost);
+        }
+        // Made before the answer is there: if nobody waits for the answer any more, its drop kills the command.
+        let mut child =
+            Child { id, pid: 0, office: Arc::clone(&self.office), ending, state: ChildState::Running };
+        self.office.send(&Request::Spawn(Box::new(Order::new(id, command, capture == Capture::Stdout))));
+        match starting.await {
+            Ok(Ok(pid)) => {
+                child.pid = pid;
+                Ok(child)
+            }
+            Ok(Err(refused)) => {
+                child.state = ChildState::Lost;
+                Err(refused)
+            }
+            Err(_) => {
+                child.state = ChildState::Lost;
+                Err(ProcessError::WardenLost)
+            }
+        }
+    }
+}
+
+/// Runs a short command and gives its exit and its stdout, of which it may write a mebibyte. Its stderr goes to the log.
+/// The command's id is made unique, so that many may share one.
+///
+/// # Errors
+/// As [`Warden::spawn`]; [`ProcessError::TimedOut`], [`ProcessError::TooMuchOutput`].
+pub async fn run_quick(
+    warden: &Warden,
+    command: Command,
+    timeout: Duration,
+) -> Result<(Exit, Vec<u8>), ProcessError> {
+    let program = command.program().to_owned();
+    let mut child = warden.begin(command, Capture::Stdout).await?;
+    let Ok(end) = tokio::time::timeout(timeout, child.end()).await else {
+        child.kill();
+        child.end().await?;
+        return Err(ProcessError::TimedOut { program, limit: timeout });
+    };
+    let end = end?;
+    let exit = end.exit();
+    match end.output.take() {
+        Some(output) => Ok((exit, output)),
+        None => Err(ProcessError::TooMuchOutput { program, limit: CAPTURE_LIMIT as u64 }),
+    }
+}
+
+/// What comes back of a command's output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Capture {
+    Nothing,
+    Stdout,
+}
+
+/// A command that was started. Dropped before its end is known, it is killed.
+pub struct Child {
+    id: u64,
+    pid: u32,
+    office: Arc<Office>,
+    ending: oneshot::Receiver<End>,
+    state: ChildState,
+}
+
+enum ChildState {
+    Running,
+    Ended(Box<End>),
+    Lost,
+}
+
+impl Child {
+    /// The process id of its leader.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Waits until the command and all that it left behind are gone. May be dropped and called again.
+    ///
+    /// # Errors
+    /// [`ProcessError::WardenLost`].
+    pub async fn wait(&mut self) -> Result<Exit, ProcessError> {
+        self.end().await.map(|end| end.exit())
+    }
+
+    /// Sends SIGTERM to the whole tree. From then on the end of the leader does not kill the others: they get the time
+    /// to end by themselves that the caller grants before [`Self::kill`].
+    pub fn terminate(&self) {
+        self.office.send(&Request::Terminate(self.id));
+    }
+
+    /// Sends SIGKILL to the whole tree.
+    pub fn kill(&self) {
+        self.office.send(&Request::Kill(self.id));
+    }
+
+    async fn end(&mut self) -> Result<&mut End, ProcessError> {
+        if matches!(self.state, ChildState::Running) {
+            self.state = match (&mut self.ending).await {
+                Ok(end) => ChildState::Ended(Box::new(end)),
+                Err(_) => ChildState::Lost,
+            };
+        }
+        match &mut self.state {
+            ChildState::Ended(end) => Ok(end),
+            ChildState::Running | ChildState::Lost => Err(ProcessError::WardenLost),
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if matches!(self.state, ChildState::Running) {
+            self.kill();
+        }
+    }
+}
+
+impl Office {
+    /// Puts a request into the writer's queue; if the warden is gone, whoever waits hears of it from the reader.
+    fn send(&self, request: &Request) {
+        let line = serde_json::to_string(request).expect("a request has text keys and no foreign types");
+        let _ = self.requests.send(line + "\n");
+    }
+}
+
+impl Desk {
+    /// Notes who waits for a command; false if no answer will ever come.
+    fn register(&self, id: u64, callbacks: Callbacks) -> bool {
+        let mut waiting = self.lock();
+        if !waiting.closed {
+            waiting.commands.insert(id, callbacks);
+        }
+        !waiting.closed
+    }
+
+    fn deliver(&self, report: Report) {
+        let mut waiting = self.lock();
+        match report {
+            Report::Ready(_) => {}
+            Report::Started { id, pid } => {
+                if let Some(started) = waiting.commands.get_mut(&id).and_then(|them| them.started.take()) {
+                    let _ = started.send(Ok(pid));
+                }
+            }
+            Report::Refused { id, refusal } => {
+                if let Some(started) = waiting.commands.remove(&id).and_then(|them| them.started) {
+                    let _ = started.send(Err(refusal.into()));
+                }
+            }
+            Report::Exited { id, end } => {
+                if let Some(them) = waiting.commands.remove(&id) {
+                    let _ = them.ended.send(end);
+                }
+            }
+        }
+    }
+
+    /// The warden is gone: whoever waits learns it from the end of its channel.
+    fn close(&self) {
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        waiting.commands.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends requests until the last handle is gone, then closes the socket, which ends the warden.
+async fn write(mut socket: OwnedWriteHalf, mut queue: mpsc::UnboundedReceiver<String>) {
+    while let Some(line) = queue.recv().await {
+        if socket.write_all(line.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Delivers reports until the warden is gone, then takes its exit.
+async fn read(
+    mut socket: BufReader<OwnedReadHalf>,
+    desk: Arc<Desk>,
+    mut warden: std::process::Child,
+    leaving: watch::Sender<bool>,
+) {
+    while let Some(report) = next_report(&mut socket).await {
+        desk.deliver(report);
+    }
+    desk.close();
+    drop(socket);
+    let _ = tokio::task::spawn_blocking(move || warden.wait()).await;
+    let _ = leaving.send(true);
+}
+
+/// The next report; none at the end or if what comes is no report.
+async fn next_report(socket: &mut BufReader<OwnedReadHalf>) -> Option<Report> {
+    let mut line = Vec::new();
+    socket.read_until(b'\n', &mut line).await.ok()?;
+    serde_json::from_slice(&line).ok()
+}

@@ -1,0 +1,51 @@
+//! A warden that is started when the first child is needed: a run that executes nothing starts no process.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use tokio::sync::Mutex;
+
+use super::{ProcessError, Warden};
+
+/// A warden that may not have been needed yet.
+#[derive(Debug)]
+pub struct LazyWarden {
+    program: Utf8PathBuf,
+    state: Utf8PathBuf,
+    warden: Mutex<Option<Warden>>,
+}
+
+impl LazyWarden {
+    /// A warden that `program` will be, if one is needed; `state` is the project's state folder.
+    #[must_use]
+    pub fn new(program: &Utf8Path, state: &Utf8Path) -> Self {
+        Self { program: program.to_owned(), state: state.to_owned(), warden: Mutex::new(None) }
+    }
+
+    /// The warden, started now if there is none. What an earlier warden left behind in this project is ended first.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub async fn get(&self) -> Result<Warden, ProcessError> {
+        let mut slot = self.warden.lock().await;
+        if let Some(warden) = &*slot {
+            return Ok(warden.clone());
+        }
+        let state = self.state.clone();
+        let swept = tokio::task::spawn_blocking(move || super::sweep(&state)).await;
+        swept.expect("the sweep does not panic")?;
+        let warden = Warden::start(&self.program, &self.state).await?;
+        *slot = Some(warden.clone());
+        Ok(warden)
+    }
+
+    /// The warden was lost: the next child gets a new one.
+    pub async fn forget(&self) {
+        *self.warden.lock().await = None;
+    }
+
+    /// Ends the warden and whatever it still holds.
+    pub async fn shutdown(&self) {
+        if let Some(warden) = self.warden.lock().await.take() {
+            warden.shutdown().await;
+        }
+    }
+}

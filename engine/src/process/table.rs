@@ -1,0 +1,179 @@
+//! The kernel's table of processes, as far as it shows: who is whose child, and what a process was started with.
+//!
+//! Elsewhere than on Linux it shows nothing, and only process groups are known.
+
+use std::fs;
+use std::io::ErrorKind;
+
+/// A process id as the kernel writes it.
+pub(super) type RawPid = i32;
+
+/// What the table says of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) parent: RawPid,
+    pub(super) group: RawPid,
+    pub(super) session: RawPid,
+    /// When it started, in clock ticks since the machine did: with the id it names a process for ever.
+    pub(super) start: u64,
+    /// Whether it is dead and only waits for its parent to notice.
+    pub(super) zombie: bool,
+    /// Whether it is on its way out: its memory may be gone while its children are still its own.
+    exiting: bool,
+    /// Whether it is a thread of the kernel.
+    kernel: bool,
+    /// Where its environment ends in its memory; 0 if it has none now, or if that may not be known.
+    environment_end: u64,
+}
+
+/// Flags of a process as the kernel's `include/linux/sched.h` has them.
+const EXITING: u64 = 0x4;
+const KERNEL: u64 = 0x20_0000;
+
+/// The entry of a process, if there is one.
+pub(super) fn entry(pid: RawPid) -> Option<Entry> {
+    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Reads a line of `/proc/<pid>/stat`. The name in parentheses may hold anything, so its last parenthesis counts.
+fn parse(line: &str) -> Option<Entry> {
+    let (_, rest) = line.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let id = |index: usize| fields.get(index)?.parse::<RawPid>().ok();
+    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    let flags = number(6)?;
+    Some(Entry {
+        parent: id(1)?,
+        group: id(2)?,
+        session: id(3)?,
+        start: number(19)?,
+        zombie: matches!(*fields.first()?, "Z" | "X"),
+        exiting: flags & EXITING != 0,
+        kernel: flags & KERNEL != 0,
+        environment_end: number(48).unwrap_or(0),
+    })
+}
+
+/// The children of a process, dead ones included that nobody has waited for.
+pub(super) fn children(pid: RawPid) -> Vec<RawPid> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let mut children = Vec::new();
+    for thread in threads.flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(list) => {
+                children.extend(list.split_ascii_whitespace().filter_map(|id| id.parse::<RawPid>().ok()));
+            }
+            // A kernel without these lists, or a thread that has just ended.
+            Err(error) if error.kind() == ErrorKind::NotFound && thread.path().exists() => {
+                return children_by_parent(pid);
+            }
+            Err(_) => {}
+        }
+    }
+    children
+}
+
+fn children_by_parent(pid: RawPid) -> Vec<RawPid> {
+    all().into_iter().filter(|other| entry(*other).is_some_and(|entry| entry.parent == pid)).collect()
+}
+
+/// These processes and all that descend from them, parents first.
+pub(super) fn trees(roots: &[RawPid]) -> Vec<RawPid> {
+    let mut found = roots.to_vec();
+    let mut next = 0;
+    while let Some(pid) = found.get(next) {
+        for child in children(*pid) {
+            if !found.contains(&child) {
+                found.push(child);
+            }
+        }
+        next += 1;
+    }
+    found
+}
+
+/// All processes that this one can see.
+pub(super) fn all() -> Vec<RawPid> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// What can be seen of the environment that a process was started with.
+pub(super) enum Surroundings {
+    /// All.
+    Known(Environment),
+    /// Nothing, and that will stay so: it is another user's, or dead.
+    Hidden,
+    /// Nothing yet: it is about to become another program.
+    Starting,
+    /// Nothing any more: it is about to die, and its children to fall to another.
+    Exiting,
+}
+
+/// The variables that a process was started with.
+pub(super) struct Environment(Vec<u8>);
+
+impl Surroundings {
+    pub(super) fn of(pid: RawPid) -> Self {
+        match fs::read(format!("/proc/{pid}/environ")) {
+            Ok(variables) if !variables.is_empty() => return Self::Known(Environment(variables)),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => return Self::Hidden,
+            Ok(_) | Err(_) => {}
+        }
+        // Nothing to read: there is no variable, or there is no memory that could hold one at this moment.
+        match entry(pid) {
+            None => Self::Hidden,
+            Some(entry) if entry.kernel => Self::Hidden,
+            Some(entry) if entry.exiting || entry.zombie => Self::Exiting,
+            Some(entry) if entry.environment_end == 0 => Self::Starting,
+            Some(_) => match fs::read(format!("/proc/{pid}/environ")) {
+                Ok(variables) => Self::Known(Environment(variables)),
+                Err(_) => Self::Exiting,
+            },
+        }
+    }
+}
+
+impl Environment {
+    /// The value of a variable, if it is there and is text.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let mut variables = self.0.split(|byte| *byte == 0);
+        let value = variables.find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+        std::str::from_utf8(value?).ok()
+    }
+}
+
+/// The mark of a process: its id and start, which no other process of this machine has had since it was started.
+pub(super) fn mark(pid: RawPid) -> String {
+    format!("{pid}:{}", entry(pid).map_or(0, |entry| entry.start))
+}
+
+/// Whether the process with this mark is alive; one on its way out does nothing any more.
+pub(super) fn is_alive(mark: &str) -> bool {
+    let Some((pid, start)) = mark.split_once(':') else { return false };
+    let (Ok(pid), Ok(start)) = (pid.parse(), start.parse::<u64>()) else { return false };
+    entry(pid).is_some_and(|entry| entry.start == start && !entry.zombie && !entry.exiting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_look_like_the_rest_of_the_line() {
+        let line = "42 (a) Z 1 (b)) S 7 8 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1 2";
+        let entry = parse(line).unwrap();
+        assert_eq!((entry.parent, entry.group, entry.session), (7, 8, 9));
+        assert_eq!((entry.start, entry.zombie, entry.exiting, entry.kernel), (123_456, false, false, false));
+        assert!(parse("42 (a").is_none());
+        assert!(parse("42 (a) S 1").is_none());
+    }
+
+    #[test]
+    fn this_process_is_alive_and_another_start_is_not() {
+        let mark = mark(i32::try_from(std::process::id()).unwrap());
+        assert!(is_alive(&mark));
+        assert!(!is_alive(&format!("{mark}1")));
+        assert!(!is_alive("nonsense"));
+    }
+}

@@ -1,0 +1,244 @@
+//! The warden's side: one loop that takes orders, starts, watches and clears away. One thread, so that nothing can run
+//! between a process's end and the look at what it left.
+
+use std::io::{self, PipeReader, Stdin};
+use std::os::fd::AsFd as _;
+use std::process::ExitCode;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::FileType;
+use rustix::io::Errno;
+use rustix::process::Signal;
+
+use super::family::{self, Ending, Family, Member, Phase};
+use super::launch::launch;
+use super::sys::{self, Dead, Reaped};
+use super::table;
+use super::wire::{End, Order, Report, Request};
+
+/// How long the loop sleeps at most while something is being cleared away: what is not the warden's child yet, or is
+/// becoming another program, does not call.
+const CLEARING_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+
+/// What `tidemill warden` runs: it serves the engine at the other end of the socket that is its standard input, and when
+/// the engine is gone, kills all its descendants and ends.
+#[must_use]
+pub fn warden_main() -> ExitCode {
+    let engine = io::stdin();
+    let is_socket = rustix::fs::fstat(&engine)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket);
+    if !is_socket {
+        // Someone typed the hidden command by hand.
+        return ExitCode::from(2);
+    }
+    match Watch::begin(engine) {
+        Ok(watch) => watch.serve(),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+struct Watch {
+    engine: Stdin,
+    /// Readable when a child ended.
+    deaths: PipeReader,
+    mark: String,
+    family: Family,
+    /// The beginning of a request.
+    unread: Vec<u8>,
+}
+
+/// Whether there is anyone to serve.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Listens,
+    Gone,
+}
+
+impl Watch {
+    fn begin(engine: Stdin) -> io::Result<Self> {
+        sys::ignore_endings()?;
+        sys::keep_descriptors();
+        let deaths = sys::child_signals()?;
+        #[cfg(target_os = "linux")]
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        rustix::process::umask(rustix::fs::Mode::WGRP | rustix::fs::Mode::WOTH);
+        let mark = table::mark(rustix::process::getpid().as_raw_pid());
+        Ok(Self { engine, deaths, mark, family: Family::default(), unread: Vec::new() })
+    }
+
+    fn serve(mut self) -> ExitCode {
+        let mut engine = self.tell(&Report::Ready(self.mark.clone()));
+        while engine == Engine::Listens {
+            let called = self.wait();
+            self.pump();
+            if called {
+                engine = self.take_requests();
+            }
+            if self.settle() == Engine::Gone {
+                engine = Engine::Gone;
+            }
+        }
+        self.end()
+    }
+
+    /// Sleeps until there is something to do; true if the engine calls.
+    fn wait(&self) -> bool {
+        let mut sources =
+            vec![PollFd::new(&self.engine, PollFlags::IN), PollFd::new(&self.deaths, PollFlags::IN)];
+        let outputs = self.family.members().flat_map(|member| &member.outputs);
+        sources.extend(
+            outputs.filter_map(|output| Some(PollFd::from_borrowed_fd(output.source()?, PollFlags::IN))),
+        );
+        let pause = self.family.is_clearing().then_some(&CLEARING_PAUSE);
+        // Interrupted by the signal that fills the pipe of deaths: the next look finds it.
+        let _ = poll(&mut sources, pause);
+        let called = !sources[0].revents().is_empty();
+        let mut rest = [0; 512];
+        while rustix::io::read(self.deaths.as_fd(), &mut rest).is_ok_and(|count| count == rest.len()) {}
+        called
+    }
+
+    fn pump(&mut self) {
+        let mut talkative = Vec::new();
+        for (id, member) in self.family.members_mut() {
+            for output in &mut member.outputs {
+                output.pump();
+                if output.too_much() {
+                    talkative.push(id);
+                }
+            }
+        }
+        for id in talkative {
+            self.kill(id);
+        }
+    }
+
+    /// Reads what the engine sent, and does what is complete.
+    fn take_requests(&mut self) -> Engine {
+        let mut chunk = [0; 1 << 16];
+        match rustix::io::read(&self.engine, &mut chunk) {
+            Ok(0) => return Engine::Gone,
+            Ok(count) => self.unread.extend_from_slice(&chunk[..count]),
+            Err(Errno::INTR | Errno::AGAIN) => return Engine::Listens,
+            Err(_) => return Engine::Gone,
+        }
+        let Some(end) = self.unread.iter().rposition(|byte| *byte == b'\n') else { return Engine::Listens };
+        let lines: Vec<u8> = self.unread.drain(..=end).collect();
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            // What is no request comes from no engine of ours.
+            let Ok(request) = serde_json::from_slice(line) else { return Engine::Gone };
+            if self.answer(request) == Engine::Gone {
+                return Engine::Gone;
+            }
+        }
+        Engine::Listens
+    }
+
+    fn answer(&mut self, request: Request) -> Engine {
+        match request {
+            Request::Spawn(order) => return self.spawn(*order),
+            Request::Terminate(id) => {
+                if let Some(member) = self.family.get_mut(id) {
+                    member.ending = Ending::Grace;
+                    self.family.signal(id, Signal::TERM, &self.mark);
+                }
+            }
+            Request::Kill(id) => self.kill(id),
+            Request::Shutdown => return Engine::Gone,
+        }
+        Engine::Listens
+    }
+
+    fn kill(&mut self, id: u64) {
+        if let Some(member) = self.family.get_mut(id) {
+            member.ending = Ending::Kill;
+            self.family.signal(id, Signal::KILL, &self.mark);
+        }
+    }
+
+    fn spawn(&mut self, order: Order) -> Engine {
+        let id = order.id;
+        match launch(&order, &self.mark) {
+            Ok(launched) => {
+                let member = Member {
+                    attempt: order.attempt,
+                    leader: launched.pid,
+                    folder: order.folder,
+                    outputs: launched.outputs,
+                    phase: Phase::Running,
+                    ending: Ending::Kill,
+                    doomed: Default::default(),
+                };
+                self.family.add(id, member);
+                self.tell(&Report::Started { id, pid: launched.pid.unsigned_abs() })
+            }
+            Err(refusal) => self.tell(&Report::Refused { id, refusal }),
+        }
+    }
+
+    /// Takes the exits of children, and tells the engine of each command that has left nothing behind any more.
+    fn settle(&mut self) -> Engine {
+        while let Reaped::One(dead) = sys::reap() {
+            self.family.died(dead);
+        }
+        for (id, member) in self.family.clear(&self.mark) {
+            let Phase::Clearing(dead) = member.phase else { continue };
+            if self.tell(&Report::Exited { id, end: end_of(member.outputs, &dead) }) == Engine::Gone {
+                return Engine::Gone;
+            }
+        }
+        Engine::Listens
+    }
+
+    /// Sends a report.
+    fn tell(&self, report: &Report) -> Engine {
+        let Ok(mut line) = serde_json::to_vec(report) else { return Engine::Gone };
+        line.push(b'\n');
+        let mut rest = line.as_slice();
+        while !rest.is_empty() {
+            match rustix::io::write(&self.engine, rest) {
+                Ok(count) => rest = &rest[count..],
+                Err(Errno::INTR) => {}
+                Err(_) => return Engine::Gone,
+            }
+        }
+        Engine::Listens
+    }
+
+    /// Kills every descendant until none is left.
+    fn end(mut self) -> ExitCode {
+        if !cfg!(target_os = "linux") {
+            self.family.members().for_each(|member| family::signal_group(member.leader, Signal::KILL));
+        }
+        loop {
+            family::kill_everything();
+            loop {
+                match sys::reap() {
+                    Reaped::One(_) => {}
+                    Reaped::None => break,
+                    Reaped::Childless => {
+                        let outputs = self.family.members_mut().flat_map(|(_, member)| &mut member.outputs);
+                        outputs.for_each(super::output::Output::finish);
+                        return ExitCode::SUCCESS;
+                    }
+                }
+            }
+            let _ = poll(&mut [PollFd::new(&self.deaths, PollFlags::IN)], Some(&CLEARING_PAUSE));
+            let mut rest = [0; 512];
+            let _ = rustix::io::read(&self.deaths, &mut rest);
+        }
+    }
+}
+
+/// What is told of a command that ended, after the last of its output.
+fn end_of(mut outputs: Vec<super::output::Output>, dead: &Dead) -> End {
+    outputs.iter_mut().for_each(super::output::Output::finish);
+    let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    End {
+        status: dead.status,
+        user_us: micros(dead.user),
+        system_us: micros(dead.system),
+        peak_memory: dead.peak_memory,
+        output: outputs.into_iter().find_map(super::output::Output::into_kept),
+    }
+}

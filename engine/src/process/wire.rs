@@ -1,0 +1,118 @@
+//! What engine and warden say to each other: one JSON document per line, over a socket that no other process has.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use super::command::{Command, Exit, Secret, Status};
+use super::error::ProcessError;
+
+/// How much of a quick command's stdout is read.
+pub(super) const CAPTURE_LIMIT: usize = 1 << 20;
+
+/// What the engine asks. No `Debug`: an order holds secrets.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Request {
+    /// Start a command.
+    Spawn(Box<Order>),
+    /// Send SIGTERM to a command's whole tree.
+    Terminate(u64),
+    /// Send SIGKILL to a command's whole tree.
+    Kill(u64),
+    /// Kill everything and end.
+    Shutdown,
+}
+
+/// A command as it travels.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Order {
+    pub(super) id: u64,
+    pub(super) attempt: String,
+    pub(super) argv: Vec<String>,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) folder: Utf8PathBuf,
+    pub(super) log: Utf8PathBuf,
+    pub(super) redact: Vec<String>,
+    /// Whether stdout is sent back instead of going to the log.
+    pub(super) capture: bool,
+}
+
+impl Order {
+    pub(super) fn new(id: u64, command: Command, capture: bool) -> Self {
+        Self {
+            id,
+            attempt: command.id,
+            argv: command.argv,
+            env: command.env,
+            folder: command.folder,
+            log: command.log,
+            redact: command.redact.iter().map(Secret::expose).map(str::to_owned).collect(),
+            capture,
+        }
+    }
+}
+
+/// What the warden tells.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Report {
+    /// The warden listens; its mark.
+    Ready(String),
+    /// A command runs.
+    Started { id: u64, pid: u32 },
+    /// A command does not run.
+    Refused { id: u64, refusal: Refusal },
+    /// A command and all that it left behind are gone.
+    Exited { id: u64, end: End },
+}
+
+/// Why a command was not started.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Refusal {
+    pub(super) fault: Fault,
+    pub(super) program: String,
+    pub(super) reason: String,
+}
+
+/// Whose fault it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Fault {
+    Command,
+    Machine,
+}
+
+impl From<Refusal> for ProcessError {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { fault, program, reason } = refusal;
+        match fault {
+            Fault::Command => Self::NotStarted { program, reason },
+            Fault::Machine => Self::Machine { program, reason },
+        }
+    }
+}
+
+/// How a command ended, as it travels.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct End {
+    pub(super) status: Status,
+    pub(super) user_us: u64,
+    pub(super) system_us: u64,
+    pub(super) peak_memory: u64,
+    /// What a quick command wrote to stdout; none if it was too much.
+    pub(super) output: Option<Vec<u8>>,
+}
+
+impl End {
+    pub(super) fn exit(&self) -> Exit {
+        Exit {
+            status: self.status,
+            user: Duration::from_micros(self.user_us),
+            system: Duration::from_micros(self.system_us),
+            peak_memory: self.peak_memory,
+        }
+    }
+}

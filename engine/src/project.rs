@@ -1,0 +1,289 @@
+//! The project: the one context value that every verb of the engine takes first.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+use tidemill_cache::{Cache, IgnoreRules};
+
+use crate::error::EngineError;
+use crate::interface::Catalog;
+use crate::name::PipelineName;
+
+/// The file that marks the root of a project.
+pub const PROJECT_FILE: &str = "tidemill.toml";
+/// The folder below the root that holds all state.
+pub const STATE_FOLDER: &str = ".tidemill";
+/// The name of a pipeline file in a folder that is named on the command line.
+pub const PIPELINE_FILE: &str = "pipeline.toml";
+
+/// What a project is opened with; the command line reads it from the world, tests make it up.
+pub struct Settings {
+    /// The project's root (absolute).
+    pub root: Utf8PathBuf,
+    /// This program, which also runs the built-in steps and the warden.
+    pub program: Utf8PathBuf,
+    /// The user's environment.
+    pub environment: BTreeMap<String, String>,
+    /// Who acts, for records.
+    pub user: String,
+    /// The built-in steps.
+    pub catalog: Arc<dyn Catalog>,
+}
+
+/// An open project. Clones share it.
+#[derive(Clone)]
+pub struct Project {
+    settings: Arc<Settings>,
+    cache: Cache,
+    rules: Arc<IgnoreRules>,
+}
+
+impl Project {
+    /// Opens the project, making its state folder if there is none.
+    ///
+    /// # Errors
+    /// If the state folder cannot be made or was written by a newer version.
+    pub fn open(settings: Settings) -> Result<Self, EngineError> {
+        let cache = Cache::open(&settings.root.join(STATE_FOLDER))?;
+        let rules = IgnoreRules::load(&settings.root)?;
+        Ok(Self { settings: Arc::new(settings), cache, rules: Arc::new(rules) })
+    }
+
+    /// The root folder (absolute).
+    #[must_use]
+    pub fn root(&self) -> &Utf8Path {
+        &self.settings.root
+    }
+
+    /// The state folder (absolute).
+    #[must_use]
+    pub fn state(&self) -> &Utf8Path {
+        self.cache.state()
+    }
+
+    /// The cache.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// What is left out of folders.
+    #[must_use]
+    pub fn rules(&self) -> &IgnoreRules {
+        &self.rules
+    }
+
+    /// The built-in steps.
+    #[must_use]
+    pub fn catalog(&self) -> &dyn Catalog {
+        self.settings.catalog.as_ref()
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.settings.user
+    }
+
+    /// This program.
+    #[must_use]
+    pub fn program(&self) -> &Utf8Path {
+        &self.settings.program
+    }
+
+    /// A variable of the user's environment.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.settings.environment.get(name).map(String::as_str)
+    }
+
+    /// Where the records of a run lie.
+    #[must_use]
+    pub fn run_folder(&self, run: &crate::name::RunId) -> Utf8PathBuf {
+        self.state().join("runs").join(run.as_str())
+    }
+
+    /// A path in the project as people write it: relative to the root where it lies below it.
+    #[must_use]
+    pub fn relative<'a>(&self, path: &'a Utf8Path) -> &'a Utf8Path {
+        path.strip_prefix(self.root()).unwrap_or(path)
+    }
+}
+
+/// A pipeline file and the project that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The project's root (absolute).
+    pub root: Utf8PathBuf,
+    /// The pipeline file (absolute).
+    pub file: Utf8PathBuf,
+}
+
+/// A pipeline that could not be found.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// Nothing of that name.
+    #[error(
+        "there is no pipeline {name:?}: it is no file, no folder with a {PIPELINE_FILE}, and no pipeline of this project has that name"
+    )]
+    NotFound {
+        /// What was asked for.
+        name: String,
+        /// The pipelines of the project.
+        known: Vec<String>,
+    },
+    /// None was named and there is not exactly one.
+    #[error("no pipeline was named, and there is no {PIPELINE_FILE} here")]
+    NotNamed {
+        /// The pipelines of the project.
+        known: Vec<String>,
+    },
+    /// Two pipelines have the name.
+    #[error("the name {name:?} belongs to two pipelines: {first} and {second}")]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// One file.
+        first: Utf8PathBuf,
+        /// Another file.
+        second: Utf8PathBuf,
+    },
+    /// The project file is wrong.
+    #[error("{path} cannot be used: {message}")]
+    ProjectFile {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// The file system said no.
+    #[error("cannot access {path}")]
+    Io {
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl ProjectError {
+    /// What to do.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { known, .. } | Self::NotNamed { known } if !known.is_empty() => {
+                Some(format!("pipelines of this project: {}", known.join(", ")))
+            }
+            Self::NotFound { .. } | Self::NotNamed { .. } => {
+                Some(format!("name a pipeline file, or a folder with a {PIPELINE_FILE}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The root of the project that a folder belongs to: the nearest folder upwards with a `tidemill.toml`, else the nearest
+/// with a state folder, else the folder itself.
+#[must_use]
+pub fn root_of(start: &Utf8Path) -> Utf8PathBuf {
+    let with = |name: &str| start.ancestors().find(|folder| folder.join(name).exists());
+    with(PROJECT_FILE).or_else(|| with(STATE_FOLDER)).unwrap_or(start).to_owned()
+}
+
+/// Finds a pipeline by its file, its folder or its name; without a name, the one here or the project's only one.
+///
+/// # Errors
+/// If there is none, or more than one.
+pub fn locate(start: &Utf8Path, name: Option<&str>) -> Result<Located, ProjectError> {
+    let path = start.join(name.unwrap_or("."));
+    let file = if path.is_dir() { path.join(PIPELINE_FILE) } else { path };
+    if file.is_file() {
+        let file = file.canonicalize_utf8().map_err(|source| ProjectError::Io { path: file, source })?;
+        let folder = file.parent().expect("a file lies in a folder");
+        let root = folder.ancestors().find(|folder| folder.join(PROJECT_FILE).exists());
+        return Ok(Located { root: root.unwrap_or(folder).to_owned(), file });
+    }
+    let start =
+        start.canonicalize_utf8().map_err(|source| ProjectError::Io { path: start.to_owned(), source })?;
+    let root = root_of(&start);
+    let pipelines = pipelines(&root)?;
+    let mut found = pipelines.iter().filter(|(known, _)| name.is_none_or(|name| known == name));
+    match (found.next(), found.next(), name) {
+        (Some((_, file)), None, _) => Ok(Located { root, file: file.clone() }),
+        (Some((_, first)), Some((_, second)), Some(name)) => Err(ProjectError::Ambiguous {
+            name: name.to_owned(),
+            first: first.clone(),
+            second: second.clone(),
+        }),
+        (_, _, name) => {
+            let known = pipelines.into_iter().map(|(name, _)| name).collect();
+            Err(match name {
+                Some(name) => ProjectError::NotFound { name: name.to_owned(), known },
+                None => ProjectError::NotNamed { known },
+            })
+        }
+    }
+}
+
+/// The project file. All of it is optional.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct ProjectFile {
+    #[serde(default)]
+    project: ProjectTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProjectTable {
+    /// Globs of the pipeline files, relative to the root.
+    #[serde(default = "default_pipelines")]
+    pipelines: Vec<String>,
+}
+
+impl Default for ProjectTable {
+    fn default() -> Self {
+        Self { pipelines: default_pipelines() }
+    }
+}
+
+fn default_pipelines() -> Vec<String> {
+    ["pipeline.toml", "*.pipeline.toml", "pipelines/*.toml", "pipelines/*/pipeline.toml"]
+        .map(String::from)
+        .to_vec()
+}
+
+/// The pipelines of a project: their names and files, sorted by name.
+fn pipelines(root: &Utf8Path) -> Result<Vec<(String, Utf8PathBuf)>, ProjectError> {
+    let path = root.join(PROJECT_FILE);
+    let wrong = |message: String| ProjectError::ProjectFile { path: path.clone(), message };
+    let file: ProjectFile = match fs::read_to_string(&path) {
+        Ok(text) => toml::from_str(&text).map_err(|error| wrong(error.to_string()))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => ProjectFile::default(),
+        Err(source) => return Err(ProjectError::Io { path, source }),
+    };
+    let mut found = Vec::new();
+    for glob in &file.project.pipelines {
+        for path in crate::graph::glob(root, glob).map_err(|error| wrong(error.to_string()))? {
+            let path = path.below(root);
+            if let Some(name) = pipeline_name(&path) {
+                found.push((name, path));
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// The name that a pipeline file gives itself; none if the file is no pipeline.
+fn pipeline_name(path: &Utf8Path) -> Option<String> {
+    let table: toml::Table = fs::read_to_string(path).ok()?.parse().ok()?;
+    let name = table.get("pipeline")?.get("name")?.as_str()?;
+    PipelineName::new(name).ok().map(|name| name.to_string())
+}
