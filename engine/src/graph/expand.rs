@@ -1,0 +1,212 @@
+//! Fan-out: every step of the file becomes one step per combination of its matrix, with all values filled in.
+
+use std::collections::BTreeMap;
+
+use crate::Value;
+use crate::interface::Catalog;
+use crate::name::{AxisName, OutputName, StepId};
+use crate::spec::{ActionSpec, Diagnostic, LoadRequest, Problems, Spec, StepSpec};
+
+use super::axes::{Axes, label};
+use super::clash::{self, Project};
+use super::condition::Known;
+use super::edges::{self, Layout, Place};
+use super::fill::Filler;
+use super::{Action, Effect, Fingerprint, Output, Resources, Step, path, with};
+
+/// More steps are refused.
+const MOST_STEPS: usize = 1 << 20;
+
+/// The steps of a pipeline, in the order of the file. What is wrong is told; the steps are complete only if nothing is.
+pub(super) fn expand(spec: &Spec<'_>, request: &LoadRequest<'_>, problems: &mut Problems) -> Vec<Step> {
+    let layout = layout(spec, problems);
+    let mut project = Project::default();
+    let mut steps = Vec::new();
+    for step in &spec.steps {
+        let Some(place) = layout.get(step.name.as_str()) else { continue };
+        for index in 0..place.axes.count().unwrap_or(0) {
+            let combination = place.axes.combination(index);
+            let values = place.axes.values(&combination);
+            let expander = Expander { step, spec, request, layout: &layout, values: &values };
+            steps.extend(expander.expand(&mut project, problems));
+        }
+    }
+    project.check(request.file.file_name(), problems);
+    steps
+}
+
+fn layout<'a>(spec: &'a Spec<'_>, problems: &mut Problems) -> Layout<'a> {
+    let mut layout = Layout::new();
+    let mut first = 0_usize;
+    for step in &spec.steps {
+        let Some(axes) = Axes::resolve(step, &spec.folder, &spec.params.values, problems) else { continue };
+        let next = axes.count().and_then(|count| first.checked_add(count)).filter(|next| *next <= MOST_STEPS);
+        let Some(next) = next else {
+            let message = format!("with `{}` the pipeline has more than {MOST_STEPS} steps", step.name);
+            let diagnostic = Diagnostic::new("graph::too-many-steps", message).at(&step.span, "");
+            problems.add(
+                diagnostic.help(
+                    "a matrix makes one step per combination: use fewer values, or let a step do several",
+                ),
+            );
+            continue;
+        };
+        layout.insert(step.name.as_str(), Place { axes, first });
+        first = next;
+    }
+    layout
+}
+
+struct Expander<'a> {
+    step: &'a StepSpec<'a>,
+    spec: &'a Spec<'a>,
+    request: &'a LoadRequest<'a>,
+    layout: &'a Layout<'a>,
+    values: &'a BTreeMap<AxisName, Value>,
+}
+
+impl Expander<'_> {
+    fn filler(&self) -> Filler<'_> {
+        Filler::new(&self.spec.params.values, self.values)
+    }
+
+    fn expand(&self, project: &mut Project, problems: &mut Problems) -> Option<Step> {
+        let step = self.step;
+        let labels: Vec<(String, String)> =
+            self.values.iter().map(|(axis, value)| (axis.to_string(), label(value))).collect();
+        let id = StepId::new(&step.name, &labels);
+        // What this one is asked for enters the key; what only `when`, `gate`, `publish`, the matrix or the probe
+        // refer to does not, so that changing it runs nothing again.
+        let mut filler = self.filler();
+        let action = self.action(&mut filler, problems);
+        let mut inputs = BTreeMap::new();
+        for written in &step.inputs {
+            if let Some(input) = edges::input(written, step, self.values, self.layout, &mut filler, problems)
+            {
+                project.read(&input.source, &written.span);
+                inputs.insert(written.name.clone(), input);
+            }
+        }
+        let outputs = self.outputs(&mut filler, project, problems);
+        clash::check_step(step, &inputs, &outputs, problems);
+        let env = step.env.iter().map(|(name, template)| (name.clone(), filler.pieces(template))).collect();
+        let fingerprint = step.fingerprint.as_ref().and_then(|fingerprint| {
+            let command = filler.command_text(&fingerprint.command);
+            let command = self.without_nul(command, problems)?;
+            Some(Fingerprint { command, timeout: fingerprint.timeout, max_age: fingerprint.max_age })
+        });
+        let known = Known { source: self.request.text, params: &self.spec.params.values, axes: self.values };
+        let left_out = step.when.as_ref().and_then(|when| known.left_out(when, problems));
+        let gate = step.gate.iter().filter_map(|gate| known.gate(gate, problems)).collect();
+        let action = action?;
+        Some(Step {
+            effect: self.effect(&id, &action, self.request.catalog, problems),
+            id,
+            name: step.name.clone(),
+            axes: self.values.clone(),
+            description: step.description.clone(),
+            stage: step.stage.clone(),
+            action,
+            inputs,
+            outputs,
+            needs: edges::needs(step, self.layout),
+            params: filler.used(),
+            env,
+            pass_env: step.pass_env.clone(),
+            tools: step.tools.clone(),
+            secrets: step.secrets.clone(),
+            fingerprint,
+            left_out,
+            gate,
+            retries: step.retries,
+            timeout: step.timeout,
+            cache: step.cache,
+            resources: Resources {
+                cpus: step.resources.cpus,
+                memory: step.resources.memory,
+                gpus: step.resources.gpus,
+                tokens: step.resources.tokens.iter().cloned().collect(),
+            },
+            line: step.line,
+        })
+    }
+
+    fn action(&self, filler: &mut Filler<'_>, problems: &mut Problems) -> Option<Action> {
+        match self.step.action.as_ref()? {
+            ActionSpec::Shell(template) => {
+                let command = filler.command(template);
+                self.without_nul(command, problems).map(Action::Shell)
+            }
+            ActionSpec::Exec(templates) => {
+                Some(Action::Exec(templates.iter().flat_map(|template| filler.arguments(template)).collect()))
+            }
+            ActionSpec::Builtin { interface, with, span } => Some(Action::Builtin {
+                uses: interface.name.to_owned(),
+                version: interface.version,
+                with: with::filled(interface, with.as_ref(), span, filler, self.request.catalog, problems),
+            }),
+        }
+    }
+
+    fn without_nul<T>(&self, command: Option<T>, problems: &mut Problems) -> Option<T> {
+        if command.is_none() {
+            let message = "a value in this command holds a NUL byte, which no command can";
+            problems.add(Diagnostic::new("graph::nul", message).at(&self.step.span, "in this step"));
+        }
+        command
+    }
+
+    fn outputs(
+        &self,
+        filler: &mut Filler<'_>,
+        project: &mut Project,
+        problems: &mut Problems,
+    ) -> BTreeMap<OutputName, Output> {
+        let mut outputs = BTreeMap::new();
+        for output in &self.step.outputs {
+            let publish = output.publish.as_ref().and_then(|template| {
+                let text = self.filler().text(template);
+                match path::written(&text, "the pipeline's folder", &template.span) {
+                    Ok(path) => {
+                        project.publish(&path, &template.span, problems);
+                        Some(path)
+                    }
+                    Err(diagnostic) => {
+                        problems.add(diagnostic);
+                        None
+                    }
+                }
+            });
+            match path::written(&filler.text(&output.path), "the step's folder", &output.path.span) {
+                Ok(path) => {
+                    let output_ = Output { path, kind: output.kind, optional: output.optional, publish };
+                    outputs.insert(output.name.clone(), output_);
+                }
+                Err(diagnostic) => problems.add(diagnostic),
+            }
+        }
+        outputs
+    }
+
+    fn effect(
+        &self,
+        id: &StepId,
+        action: &Action,
+        catalog: &dyn Catalog,
+        problems: &mut Problems,
+    ) -> Option<Effect> {
+        let effect = self.step.effect.as_ref()?;
+        if let Action::Builtin { uses, with, .. } = action {
+            // A table that was told to be wrong is not asked about.
+            let target = if problems.is_empty() { catalog.target(uses, with) } else { String::new() };
+            return Some(Effect { target, probe: None });
+        }
+        let mut filler = self.filler();
+        let target = effect.target.as_ref().map_or_else(|| id.to_string(), |target| filler.text(target));
+        let probe = match &effect.probe {
+            Some(probe) => Some(self.without_nul(filler.command_text(probe), problems)?),
+            None => None,
+        };
+        Some(Effect { target, probe })
+    }
+}

@@ -1,0 +1,46 @@
+//! Text to graph: reads the pipeline, then expands it, and tells all mistakes of both at once.
+
+use super::expand::expand;
+use super::{Graph, order};
+use crate::spec::{Diagnostic, Diagnostics, LoadRequest, Problems, Spec, read};
+
+/// The graph of a pipeline file.
+///
+/// # Errors
+/// All mistakes of the file, and of the parameters that were handed in.
+pub fn load(request: &LoadRequest<'_>) -> Result<Graph, Diagnostics> {
+    let mut problems = Problems::default();
+    let graph = read(request, &mut problems).and_then(|spec| build(spec, request, &mut problems));
+    match graph {
+        Some(graph) if problems.is_empty() => Ok(graph),
+        _ => {
+            let name = request.file.file_name().unwrap_or(request.file.as_str());
+            Err(problems.into_diagnostics(name, request.text))
+        }
+    }
+}
+
+fn build(spec: Spec<'_>, request: &LoadRequest<'_>, problems: &mut Problems) -> Option<Graph> {
+    if spec.steps.is_empty() && problems.is_empty() {
+        let diagnostic = Diagnostic::new("graph::no-steps", "the pipeline has no steps");
+        problems.add(diagnostic.help("add one: `[steps.hello]` and below it `run = \"echo hello\"`"));
+    }
+    order::check_cycles(&spec, problems);
+    let steps = expand(&spec, request, problems);
+    if !problems.is_empty() {
+        return None;
+    }
+    let mut graph = Graph {
+        pipeline: spec.name?,
+        description: spec.description,
+        file: request.file.to_owned(),
+        folder: spec.folder,
+        params: spec.params.values,
+        overrides: spec.params.overrides,
+        steps,
+        order: Vec::new(),
+        warnings: Vec::new(),
+    };
+    graph.order = order::order(&graph);
+    Some(graph)
+}

@@ -1,0 +1,288 @@
+//! The graph: what is to be done, with every parameter and matrix value filled in, and nothing yet known of the cache.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use tidemill_cache::RelPath;
+
+use crate::Value;
+use crate::interface::OutputKind;
+use crate::name::{AliasName, AxisName, InputName, ModelName, OutputName, PipelineName, StepId, StepName};
+
+/// The place of a step in [`Graph::steps`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StepIndex(u32);
+
+impl StepIndex {
+    /// The index of the n-th step.
+    ///
+    /// # Panics
+    /// Never: a graph is limited to fewer than 2³² steps when it is made.
+    #[must_use]
+    pub fn new(index: usize) -> Self {
+        Self(u32::try_from(index).expect("a graph has fewer than 2^32 steps"))
+    }
+
+    /// As a place in a list.
+    #[must_use]
+    pub fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An expanded pipeline: an acyclic graph of steps.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    /// The pipeline's name.
+    pub pipeline: PipelineName,
+    /// What it says of itself.
+    pub description: Option<String>,
+    /// The pipeline file (absolute).
+    pub file: Utf8PathBuf,
+    /// The folder of the pipeline file (absolute): paths in it are relative to this.
+    pub folder: Utf8PathBuf,
+    /// All parameters by dotted name, overrides applied.
+    pub params: BTreeMap<String, Value>,
+    /// The parameters that were overridden.
+    pub overrides: BTreeMap<String, Value>,
+    /// The steps, in the order of the file, matrix combinations in the order of their values.
+    pub steps: Vec<Step>,
+    /// A topological order: every step after all that it depends on; ties in the order of the file.
+    pub order: Vec<StepIndex>,
+    /// Things worth a warning that are no mistakes, in sentences.
+    pub warnings: Vec<String>,
+}
+
+impl Graph {
+    /// The step at this place.
+    #[must_use]
+    pub fn step(&self, index: StepIndex) -> &Step {
+        &self.steps[index.get()]
+    }
+
+    /// The steps that this one depends on, by data or by `needs`; sorted, each once.
+    #[must_use]
+    pub fn upstream(&self, index: StepIndex) -> Vec<StepIndex> {
+        let step = self.step(index);
+        let mut upstream = step.needs.clone();
+        for input in step.inputs.values() {
+            upstream.extend(input.source.producers().map(|(step, _)| step));
+        }
+        upstream.sort_unstable();
+        upstream.dedup();
+        upstream
+    }
+
+    /// For every step, the steps that depend on it directly.
+    #[must_use]
+    pub fn downstream(&self) -> Vec<Vec<StepIndex>> {
+        let mut downstream = vec![Vec::new(); self.steps.len()];
+        for index in (0..self.steps.len()).map(StepIndex::new) {
+            for producer in self.upstream(index) {
+                downstream[producer.get()].push(index);
+            }
+        }
+        downstream
+    }
+
+    /// The step with this id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<StepIndex> {
+        self.steps.iter().position(|step| step.id.as_str() == id).map(StepIndex::new)
+    }
+}
+
+/// A step: a node of the graph, one combination of a matrix.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its id, with matrix values.
+    pub id: StepId,
+    /// Its name in the file.
+    pub name: StepName,
+    /// Its matrix values.
+    pub axes: BTreeMap<AxisName, Value>,
+    /// What it says of itself.
+    pub description: Option<String>,
+    /// The lifecycle stage that it belongs to, for people.
+    pub stage: Option<String>,
+    /// What it does.
+    pub action: Action,
+    /// What it reads.
+    pub inputs: BTreeMap<InputName, Input>,
+    /// What it writes.
+    pub outputs: BTreeMap<OutputName, Output>,
+    /// Steps that go first without giving data.
+    pub needs: Vec<StepIndex>,
+    /// The parameters that it refers to, by dotted name, with their values.
+    pub params: BTreeMap<String, Value>,
+    /// Variables of the process.
+    pub env: BTreeMap<String, Vec<Piece>>,
+    /// Variables of the user's environment that the process gets too; their values enter the key.
+    pub pass_env: Vec<String>,
+    /// Programs whose digest enters the key.
+    pub tools: Vec<String>,
+    /// Variables of the user's environment that the process gets and that never enter the key, a log or the history.
+    pub secrets: Vec<String>,
+    /// A command whose output enters the key.
+    pub fingerprint: Option<Fingerprint>,
+    /// Whether its `when` holds for these parameters; the text of a condition that is false.
+    pub left_out: Option<String>,
+    /// Conditions on its metrics that let the downstream steps go on.
+    pub gate: Vec<GateCondition>,
+    /// How often a failed attempt is made again, beyond the first, whatever the reason.
+    pub retries: u32,
+    /// The longest that an attempt may take.
+    pub timeout: Option<Duration>,
+    /// Whether its results are kept and found again.
+    pub cache: bool,
+    /// What it changes outside the cache, if it does.
+    pub effect: Option<Effect>,
+    /// What it needs while it runs.
+    pub resources: Resources,
+    /// Where its table begins in the pipeline file, as a line number from one.
+    pub line: usize,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// A command line for `sh -euc`; parameter and matrix values are already in it, quoted for the shell.
+    Shell(Vec<Piece>),
+    /// A program and its arguments, executed as they are. A piece list that is one `Input` with several paths becomes
+    /// several arguments.
+    Exec(Vec<Vec<Piece>>),
+    /// A built-in step.
+    Builtin {
+        /// Its name in the catalog.
+        uses: String,
+        /// Its interface version.
+        version: u32,
+        /// Its `with` table, all references filled in.
+        with: Value,
+    },
+}
+
+/// A part of a text whose references to parameters and matrix values are filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Literal text.
+    Text(String),
+    /// `${inputs.name}`: the path, or the paths, in the step's folder.
+    Input(InputName),
+    /// `${outputs.name}`: the path in the step's folder.
+    Output(OutputName),
+    /// `${run.id}`, `${run.commit}`, `${run.time}`: only in steps that are not cached and in effects.
+    Run(RunField),
+    /// `${secrets.NAME}`: only in `env`.
+    Secret(String),
+}
+
+/// What `${run.…}` can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunField {
+    /// The run's id.
+    Id,
+    /// The git commit, or nothing.
+    Commit,
+    /// The start of the run, RFC 3339, UTC.
+    Time,
+}
+
+/// A named thing that a step reads.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Where it comes from.
+    pub source: Source,
+    /// Whether it may be absent.
+    pub optional: bool,
+}
+
+/// Where an input comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A file or folder below the pipeline's folder, by its path relative to it.
+    Project(RelPath),
+    /// A glob over files below the pipeline's folder, with `/` separators; `*` does not cross them.
+    Glob(String),
+    /// A file or folder outside the pipeline's folder: absolute, or relative to it with `..`.
+    Outside(Utf8PathBuf),
+    /// One output of a step.
+    Artifact(StepIndex, OutputName),
+    /// A list of outputs, or a collected matrix: a folder of entries.
+    Collection(Vec<(StepIndex, OutputName)>),
+    /// The model that a candidate has to beat: `{ model = "name@alias" }`.
+    Rival {
+        /// The registered model.
+        model: ModelName,
+        /// Its alias.
+        alias: AliasName,
+    },
+}
+
+impl Source {
+    /// The outputs that it reads, in order.
+    pub fn producers(&self) -> impl Iterator<Item = (StepIndex, &OutputName)> {
+        let (one, many) = match self {
+            Self::Artifact(step, output) => (Some((*step, output)), [].as_slice()),
+            Self::Collection(entries) => (None, entries.as_slice()),
+            _ => (None, [].as_slice()),
+        };
+        one.into_iter().chain(many.iter().map(|(step, output)| (*step, output)))
+    }
+}
+
+/// A named file or folder that a step writes.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Where, in the step's folder.
+    pub path: RelPath,
+    /// What it is.
+    pub kind: OutputKind,
+    /// Whether it may be absent.
+    pub optional: bool,
+    /// Where it is also placed, relative to the pipeline's folder.
+    pub publish: Option<RelPath>,
+}
+
+/// A command whose output enters the key.
+#[derive(Debug, Clone)]
+pub struct Fingerprint {
+    /// For `sh -euc`, in the pipeline's folder.
+    pub command: String,
+    /// The longest that it may take.
+    pub timeout: Duration,
+    /// How long its last output may be used again.
+    pub max_age: Option<Duration>,
+}
+
+/// What a step changes outside the cache.
+#[derive(Debug, Clone)]
+pub struct Effect {
+    /// What is changed, such as `qa`; the step's id if nothing was said. For a built-in the catalog names it.
+    pub target: String,
+    /// A command for `sh -euc` that exits 0 if the target still shows the last success.
+    pub probe: Option<String>,
+}
+
+/// What a step needs while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resources {
+    /// CPU cores.
+    pub cpus: u32,
+    /// Memory in bytes.
+    pub memory: Option<u64>,
+    /// GPUs.
+    pub gpus: u32,
+    /// Named tokens, such as licences.
+    pub tokens: BTreeMap<String, u32>,
+}
+
+/// One condition of a gate.
+#[derive(Debug, Clone)]
+pub struct GateCondition {
+    /// As written, parameters filled in.
+    pub text: String,
+    /// What it says.
+    pub expression: crate::graph::Expression,
+}

@@ -1,0 +1,304 @@
+//! The language as data: every table with its fields, their shapes, a sentence and an example each.
+//!
+//! The check of a file and the JSON Schema are both read from here, so they cannot differ.
+
+/// What a value may be.
+#[derive(Debug)]
+pub(crate) enum Shape {
+    Text,
+    Count,
+    Truth,
+    Duration,
+    Size,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A text, a number, true, false or a date.
+    Scalar,
+    Any,
+    List(&'static Shape),
+    /// A table with these fields.
+    Table(&'static [Field]),
+    /// A table with names of the user's.
+    Map(Naming, &'static Shape),
+    /// One of several; they differ in what TOML calls them.
+    OneOf(&'static [Shape]),
+}
+
+/// How the names of a [`Shape::Map`] look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// Lower-case letters, digits, `-`, `_`.
+    Plain,
+    /// The same, but no word that references use.
+    Step,
+    /// An environment variable.
+    Variable,
+    /// Letters, digits, `-`, `_`: a part of a parameter's name.
+    Parameter,
+    /// Anything.
+    Free,
+}
+
+/// A field of a table.
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    pub(crate) required: bool,
+    pub(crate) doc: &'static str,
+    pub(crate) example: &'static str,
+}
+
+const fn field(name: &'static str, shape: Shape, doc: &'static str, example: &'static str) -> Field {
+    Field { name, shape, required: false, doc, example }
+}
+
+const fn required(name: &'static str, shape: Shape, doc: &'static str, example: &'static str) -> Field {
+    Field { name, shape, required: true, doc, example }
+}
+
+/// Words with a meaning in references, which no step may have as its name.
+pub(crate) const RESERVED: &[&str] =
+    &["params", "inputs", "outputs", "matrix", "run", "secrets", "steps", "pipeline", "environments"];
+
+/// Kinds of outputs.
+pub(crate) const KINDS: &[&str] = &["file", "dir", "metrics", "plot", "model", "report"];
+
+/// Levels of isolation.
+pub(crate) const SANDBOXES: &[&str] = &["default", "off", "trace", "on", "strict"];
+
+const TEXTS: Shape = Shape::List(&Shape::Text);
+const NAMES: Shape = Shape::List(&Shape::Text);
+
+/// A pipeline file.
+pub(crate) static PIPELINE_FILE: &[Field] = &[
+    required("pipeline", Shape::Table(PIPELINE), "What the pipeline is.", "[pipeline]\nname = \"diabetes\""),
+    field(
+        "params",
+        Shape::Map(Naming::Parameter, &Shape::Any),
+        "Values that steps refer to as `${params.name}`; tables become dotted names.",
+        "[params]\nseed = 7",
+    ),
+    field(
+        "environments",
+        Shape::Map(Naming::Plain, &Shape::Table(ENVIRONMENT)),
+        "Named environments for steps.",
+        "[environments.gpu]\nimage = \"python:3.13\"",
+    ),
+    field(
+        "steps",
+        Shape::Map(Naming::Step, &Shape::Table(STEP)),
+        "The steps, each under its name.",
+        "[steps.train]\nrun = \"python train.py\"",
+    ),
+];
+
+static PIPELINE: &[Field] = &[
+    required("name", Shape::Text, "The pipeline's name.", "name = \"diabetes\""),
+    field(
+        "description",
+        Shape::Text,
+        "What it is for, in a sentence.",
+        "description = \"progression after a year\"",
+    ),
+];
+
+static ENVIRONMENT: &[Field] = &[
+    field("requirements", Shape::Text, "A Python requirements file.", "requirements = \"requirements.txt\""),
+    field("python", Shape::Text, "The version of Python.", "python = \"3.13\""),
+    field("image", Shape::Text, "A container image.", "image = \"python:3.13\""),
+    field(
+        "env",
+        Shape::Map(Naming::Variable, &Shape::Scalar),
+        "Variables of the process.",
+        "env.OMP_NUM_THREADS = 4",
+    ),
+    field("description", Shape::Text, "What it is for.", "description = \"training on GPUs\""),
+];
+
+/// A step.
+pub(crate) static STEP: &[Field] = &[
+    field(
+        "run",
+        Shape::OneOf(&[Shape::Text, Shape::List(&Shape::Scalar)]),
+        "A command: a text for `sh -euc`, or a list that is executed as it is.",
+        "run = \"python train.py --out ${outputs.model}\"",
+    ),
+    field("uses", Shape::Text, "A built-in step.", "uses = \"train\""),
+    field(
+        "with",
+        Shape::Map(Naming::Free, &Shape::Any),
+        "The options of a built-in step.",
+        "with = { target = \"progression\" }",
+    ),
+    field(
+        "inputs",
+        Shape::Map(Naming::Plain, &INPUT),
+        "What the step reads, by name; referred to as `${inputs.name}`.",
+        "inputs.data = \"data/diabetes.csv\"",
+    ),
+    field(
+        "outputs",
+        Shape::Map(Naming::Plain, &OUTPUT),
+        "What the step writes, by name; referred to as `${outputs.name}`, and from other steps as `${step.name}`.",
+        "outputs.model = \"model.onnx\"",
+    ),
+    field("needs", NAMES, "Steps that go first without giving data.", "needs = [\"prepare\"]"),
+    field(
+        "matrix",
+        Shape::Map(Naming::Plain, &AXIS),
+        "One step per combination of these values.",
+        "matrix = { fold = [1, 2, 3] }",
+    ),
+    field(
+        "env",
+        Shape::Map(Naming::Variable, &Shape::Scalar),
+        "Variables of the process; they enter the key.",
+        "env.PYTHONHASHSEED = \"0\"",
+    ),
+    field(
+        "pass_env",
+        NAMES,
+        "Variables of your environment that the step gets; their values enter the key.",
+        "pass_env = [\"CUDA_HOME\"]",
+    ),
+    field("tools", NAMES, "Programs whose content enters the key.", "tools = [\"ffmpeg\"]"),
+    field(
+        "secrets",
+        NAMES,
+        "Variables of your environment that the step gets and that are never kept.",
+        "secrets = [\"DB_PASSWORD\"]",
+    ),
+    field(
+        "fingerprint",
+        Shape::OneOf(&[Shape::Text, Shape::Table(FINGERPRINT)]),
+        "A command whose output enters the key, for state that no file shows.",
+        "fingerprint = \"psql -Atc 'select max(id) from t'\"",
+    ),
+    field(
+        "when",
+        Shape::Text,
+        "The step is left out unless this condition on parameters holds.",
+        "when = \"params.deploy\"",
+    ),
+    field(
+        "gate",
+        Shape::OneOf(&[Shape::Text, TEXTS]),
+        "Conditions on the step's metrics that let the steps after it go on.",
+        "gate = \"rmse < 60\"",
+    ),
+    field("retries", Shape::Count, "How often a failed attempt is made again.", "retries = 2"),
+    field("timeout", Shape::Duration, "The longest that an attempt may take.", "timeout = \"2 h\""),
+    field("cache", Shape::Truth, "Whether results are kept and found again.", "cache = false"),
+    field(
+        "effect",
+        Shape::OneOf(&[Shape::Truth, Shape::Table(EFFECT)]),
+        "The step changes the world outside the cache.",
+        "effect = true",
+    ),
+    field(
+        "probe",
+        Shape::Text,
+        "For an effect: a command that exits 0 while its target still shows the last success.",
+        "probe = \"curl -fs http://localhost/ready\"",
+    ),
+    field(
+        "sandbox",
+        Shape::Word(SANDBOXES),
+        "How strictly the step is kept from what it did not declare.",
+        "sandbox = \"default\"",
+    ),
+    field(
+        "resources",
+        Shape::Table(RESOURCES),
+        "What the step needs while it runs.",
+        "resources = { cpus = 4, memory = \"16 GiB\" }",
+    ),
+    field("executor", Shape::Text, "Where the step runs.", "executor = \"local\""),
+    field("environment", Shape::Text, "The environment that the step runs in.", "environment = \"gpu\""),
+    field("stage", Shape::Text, "The stage of the lifecycle that the step belongs to.", "stage = \"train\""),
+    field(
+        "description",
+        Shape::Text,
+        "What the step is for, in a sentence.",
+        "description = \"one model per fold\"",
+    ),
+];
+
+static INPUT: Shape = Shape::OneOf(&[Shape::Text, TEXTS, Shape::Table(INPUT_TABLE)]);
+
+/// An input that says more than its path.
+pub(crate) static INPUT_TABLE: &[Field] = &[
+    field(
+        "path",
+        Shape::OneOf(&[Shape::Text, TEXTS]),
+        "A path, a glob, or references to outputs.",
+        "path = \"data/extra.csv\"",
+    ),
+    field(
+        "collect",
+        Shape::Text,
+        "All combinations of a matrix step's output.",
+        "collect = \"${train.model}\"",
+    ),
+    field("model", Shape::Text, "A registered model by name and alias.", "model = \"diabetes@champion\""),
+    field("optional", Shape::Truth, "Whether it may be absent.", "optional = true"),
+];
+
+static OUTPUT: Shape = Shape::OneOf(&[Shape::Text, Shape::Table(OUTPUT_TABLE)]);
+
+static OUTPUT_TABLE: &[Field] = &[
+    field("path", Shape::Text, "Where the step writes it, in its own folder.", "path = \"metrics.json\""),
+    field("kind", Shape::Word(KINDS), "What it is.", "kind = \"metrics\""),
+    field("optional", Shape::Truth, "Whether it may be absent.", "optional = true"),
+    field(
+        "publish",
+        Shape::Text,
+        "Where it is also placed in the project.",
+        "publish = \"models/model.onnx\"",
+    ),
+];
+
+static AXIS: Shape = Shape::OneOf(&[Shape::List(&Shape::Scalar), Shape::Text, Shape::Table(GLOB)]);
+
+static GLOB: &[Field] =
+    &[required("glob", Shape::Text, "One value per file that matches.", "glob = \"data/*.parquet\"")];
+
+static FINGERPRINT: &[Field] = &[
+    required(
+        "command",
+        Shape::Text,
+        "The command, for `sh -euc` in the pipeline's folder.",
+        "command = \"date +%F\"",
+    ),
+    field("timeout", Shape::Duration, "The longest that it may take (one minute).", "timeout = \"30 s\""),
+    field("max_age", Shape::Duration, "How long its last output may be used again.", "max_age = \"1 h\""),
+];
+
+static EFFECT: &[Field] = &[
+    field("target", Shape::Text, "What is changed; the step's own id if nothing is said.", "target = \"qa\""),
+    field(
+        "probe",
+        Shape::Text,
+        "A command that exits 0 while the target still shows the last success.",
+        "probe = \"curl -fs http://localhost/ready\"",
+    ),
+];
+
+static RESOURCES: &[Field] = &[
+    field("cpus", Shape::Count, "CPU cores (one).", "cpus = 4"),
+    field("memory", Shape::Size, "Memory.", "memory = \"16 GiB\""),
+    field("gpus", Shape::Count, "GPUs.", "gpus = 1"),
+    field(
+        "time",
+        Shape::Duration,
+        "The longest that an attempt may take, if `timeout` says nothing.",
+        "time = \"2 h\"",
+    ),
+    field(
+        "tokens",
+        Shape::Map(Naming::Plain, &Shape::Count),
+        "Named tokens, such as licences.",
+        "tokens.licence = 1",
+    ),
+];

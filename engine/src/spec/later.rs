@@ -1,0 +1,42 @@
+//! What the language has and this version does not have yet.
+
+use super::diagnostic::{Diagnostic, Problems};
+use super::field::SANDBOXES;
+use super::read::unknown_name;
+use super::tree::{Entry, Node};
+
+/// Tells executors, environments and sandbox levels that are understood and cannot be used.
+pub(crate) fn check(table: &Node, environments: &[&str], problems: &mut Problems) {
+    let mut tell = |entry: &Entry, what: String, help: &str| {
+        let diagnostic = Diagnostic::new("spec::not-available-yet", format!("{what} is not available yet"));
+        problems.add(diagnostic.at(&entry.value.span, "not available yet").help(help));
+    };
+    if let Some(entry) = table.entry("executor")
+        && let Some(name) = entry.value.text().filter(|name| *name != "local")
+    {
+        tell(
+            entry,
+            format!("the executor `{name}`"),
+            "steps run on this machine: write `executor = \"local\"` or nothing",
+        );
+    }
+    if let Some(entry) = table.entry("sandbox")
+        && let Some(level) = entry.value.text().filter(|level| SANDBOXES[2..].contains(level))
+    {
+        tell(entry, format!("the sandbox level `{level}`"), "write `sandbox = \"default\"` or nothing");
+    }
+    if let Some(entry) = table.entry("environment")
+        && let Some(name) = entry.value.text()
+    {
+        if environments.contains(&name) {
+            tell(
+                entry,
+                format!("running in the environment `{name}`"),
+                "the step would run with the programs of this machine: leave `environment` away",
+            );
+        } else {
+            let known = environments.iter().copied();
+            problems.add(unknown_name(&entry.value, "environment", "environments", known));
+        }
+    }
+}

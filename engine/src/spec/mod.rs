@@ -1,0 +1,56 @@
+//! From text to a checked pipeline: every mistake of the file is found, and told with its place.
+//!
+//! This room knows one file at a time, and nothing of how steps are expanded, planned or run.
+
+mod builtin;
+mod diagnostic;
+mod field;
+mod input;
+mod later;
+mod model;
+mod output;
+mod params;
+mod read;
+mod reference;
+mod schema;
+mod shape;
+mod shell;
+mod step;
+mod suggest;
+mod template;
+mod tree;
+mod value;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+pub use diagnostic::{Diagnostic, Diagnostics, Label, Report};
+pub use schema::schema;
+
+pub(crate) use diagnostic::Problems;
+pub(crate) use model::{
+    ActionSpec, ArtifactSpec, AxisSpec, AxisValues, Filling, FillingKind, InputSpec, Placed, SourceSpec,
+    Spec, StepSpec,
+};
+pub(crate) use read::read;
+pub(crate) use shell::quote;
+pub(crate) use suggest::nearest;
+pub(crate) use template::{Name, Part, RunWord, Template};
+pub(crate) use tree::{Span, inside};
+pub(crate) use value::{noun, text};
+
+use crate::interface::Catalog;
+
+/// What is to be read.
+#[derive(Clone, Copy)]
+pub struct LoadRequest<'a> {
+    /// The pipeline file (absolute).
+    pub file: &'a Utf8Path,
+    /// Its text.
+    pub text: &'a str,
+    /// Parameters from the command line: names and values as they were typed. They win over files.
+    pub set: &'a [(String, String)],
+    /// Files of parameters, TOML or JSON by their extension, with their text; later ones win.
+    pub params_files: &'a [(Utf8PathBuf, String)],
+    /// The built-in steps.
+    pub catalog: &'a dyn Catalog,
+}

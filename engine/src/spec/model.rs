@@ -1,0 +1,173 @@
+//! The checked pipeline: every reference names something, every field has its type; nothing is expanded yet.
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+
+use crate::interface::{Interface, OutputKind};
+use crate::name::{AliasName, AxisName, InputName, ModelName, OutputName, PipelineName, StepName};
+
+use super::params::Parameters;
+use super::template::Template;
+use super::tree::{Node, Span};
+
+/// A pipeline file that was read.
+#[derive(Debug)]
+pub(crate) struct Spec<'a> {
+    pub(crate) name: Option<PipelineName>,
+    pub(crate) description: Option<String>,
+    pub(crate) folder: Utf8PathBuf,
+    pub(crate) params: Parameters,
+    /// In the order of the file.
+    pub(crate) steps: Vec<StepSpec<'a>>,
+}
+
+/// A value and its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+}
+
+/// A step as it is written.
+#[derive(Debug)]
+pub(crate) struct StepSpec<'a> {
+    pub(crate) name: StepName,
+    /// Its name in the header of its table.
+    pub(crate) span: Span,
+    pub(crate) line: usize,
+    pub(crate) description: Option<String>,
+    pub(crate) stage: Option<String>,
+    /// None if it is wrong, which was told.
+    pub(crate) action: Option<ActionSpec<'a>>,
+    pub(crate) inputs: Vec<InputSpec>,
+    pub(crate) outputs: Vec<OutputSpec>,
+    pub(crate) needs: Vec<Placed<StepName>>,
+    pub(crate) matrix: Vec<AxisSpec>,
+    pub(crate) env: Vec<(String, Template)>,
+    pub(crate) pass_env: Vec<String>,
+    pub(crate) tools: Vec<String>,
+    pub(crate) secrets: Vec<String>,
+    pub(crate) fingerprint: Option<FingerprintSpec>,
+    pub(crate) when: Option<Placed<String>>,
+    pub(crate) gate: Vec<Placed<String>>,
+    pub(crate) retries: u32,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) cache: bool,
+    pub(crate) effect: Option<EffectSpec>,
+    pub(crate) resources: ResourcesSpec,
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub(crate) enum ActionSpec<'a> {
+    Shell(Template),
+    Exec(Vec<Template>),
+    Builtin { interface: &'a Interface, with: Option<Filling>, span: Span },
+}
+
+/// A tree of values in which texts may hold references.
+#[derive(Debug, Clone)]
+pub(crate) struct Filling {
+    pub(crate) span: Span,
+    pub(crate) kind: FillingKind,
+}
+
+/// What stands at a place of such a tree.
+#[derive(Debug, Clone)]
+pub(crate) enum FillingKind {
+    Plain(Node),
+    Template(Template),
+    List(Vec<Filling>),
+    Table(Vec<(String, Span, Filling)>),
+}
+
+/// An input as it is written.
+#[derive(Debug)]
+pub(crate) struct InputSpec {
+    pub(crate) name: InputName,
+    pub(crate) span: Span,
+    pub(crate) source: SourceSpec,
+    pub(crate) optional: bool,
+}
+
+/// Where an input comes from.
+#[derive(Debug)]
+pub(crate) enum SourceSpec {
+    /// A path or a glob, with parameters and matrix values in it.
+    Path(Template),
+    Artifact(ArtifactSpec),
+    Several(Vec<ArtifactSpec>),
+    Collect(ArtifactSpec),
+    Rival(ModelName, AliasName),
+}
+
+/// `${step.output}`.
+#[derive(Debug, Clone)]
+pub(crate) struct ArtifactSpec {
+    pub(crate) step: StepName,
+    pub(crate) output: OutputName,
+    pub(crate) span: Span,
+}
+
+impl SourceSpec {
+    /// The outputs that it names.
+    pub(crate) fn artifacts(&self) -> &[ArtifactSpec] {
+        match self {
+            Self::Artifact(one) | Self::Collect(one) => std::slice::from_ref(one),
+            Self::Several(several) => several,
+            Self::Path(_) | Self::Rival(..) => &[],
+        }
+    }
+}
+
+/// An output as it is written, or as the interface of a built-in step gives it.
+#[derive(Debug)]
+pub(crate) struct OutputSpec {
+    pub(crate) name: OutputName,
+    pub(crate) path: Template,
+    pub(crate) kind: OutputKind,
+    pub(crate) optional: bool,
+    pub(crate) publish: Option<Template>,
+}
+
+/// An axis of a matrix.
+#[derive(Debug)]
+pub(crate) struct AxisSpec {
+    pub(crate) name: AxisName,
+    pub(crate) span: Span,
+    pub(crate) values: AxisValues,
+}
+
+/// The values of an axis.
+#[derive(Debug)]
+pub(crate) enum AxisValues {
+    List(Vec<Filling>),
+    /// A reference to a parameter that is a list.
+    Reference(Template),
+    Glob(Template),
+}
+
+/// A command whose output enters the key.
+#[derive(Debug)]
+pub(crate) struct FingerprintSpec {
+    pub(crate) command: Template,
+    pub(crate) timeout: Duration,
+    pub(crate) max_age: Option<Duration>,
+}
+
+/// What a step changes outside the cache.
+#[derive(Debug, Default)]
+pub(crate) struct EffectSpec {
+    pub(crate) target: Option<Template>,
+    pub(crate) probe: Option<Template>,
+}
+
+/// What a step needs while it runs.
+#[derive(Debug)]
+pub(crate) struct ResourcesSpec {
+    pub(crate) cpus: u32,
+    pub(crate) memory: Option<u64>,
+    pub(crate) gpus: u32,
+    pub(crate) tokens: Vec<(String, u32)>,
+}

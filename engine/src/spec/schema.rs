@@ -1,0 +1,76 @@
+//! The JSON Schema of the language, for editors; made from the same tables that check a file.
+
+use serde_json::{Map, Value, json};
+
+use super::field::{Field, Naming, PIPELINE_FILE, Shape};
+
+/// The JSON Schema (draft 2020-12) of a pipeline file.
+#[must_use]
+pub fn schema() -> Value {
+    let mut schema = table(PIPELINE_FILE);
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("Tidemill pipeline");
+    schema
+}
+
+fn table(fields: &[Field]) -> Value {
+    let mut properties = Map::new();
+    for field in fields {
+        let mut property = shape(&field.shape);
+        property["description"] = json!(format!("{}\n\nExample: {}", field.doc, field.example));
+        properties.insert(field.name.to_owned(), property);
+    }
+    let required: Vec<&str> = fields.iter().filter(|field| field.required).map(|field| field.name).collect();
+    let mut table = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    if !required.is_empty() {
+        table["required"] = json!(required);
+    }
+    table
+}
+
+fn shape(shape: &Shape) -> Value {
+    match shape {
+        Shape::Text | Shape::Duration | Shape::Size => json!({ "type": "string" }),
+        Shape::Count => json!({ "type": "integer", "minimum": 0 }),
+        Shape::Truth => json!({ "type": "boolean" }),
+        Shape::Word(words) => json!({ "enum": words }),
+        Shape::Scalar => json!({ "type": ["string", "number", "boolean"] }),
+        Shape::Any => json!({}),
+        Shape::List(item) => json!({ "type": "array", "items": self::shape(item) }),
+        Shape::Table(fields) => table(fields),
+        Shape::Map(naming, value) => {
+            let mut map = json!({ "type": "object", "additionalProperties": self::shape(value) });
+            if let Some(pattern) = pattern(*naming) {
+                map["propertyNames"] = json!({ "pattern": pattern });
+            }
+            map
+        }
+        Shape::OneOf(shapes) => json!({ "anyOf": shapes.iter().map(self::shape).collect::<Vec<_>>() }),
+    }
+}
+
+fn pattern(naming: Naming) -> Option<&'static str> {
+    match naming {
+        Naming::Plain | Naming::Step => Some("^[a-z_][a-z0-9_-]{0,63}$"),
+        Naming::Variable => Some("^[A-Za-z_][A-Za-z0-9_]*$"),
+        Naming::Parameter => Some("^[A-Za-z0-9_-]+$"),
+        Naming::Free => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::field::STEP;
+
+    #[test]
+    fn every_field_is_in_the_schema_with_a_sentence() {
+        let schema = schema();
+        let step = &schema["properties"]["steps"]["additionalProperties"];
+        for field in STEP {
+            assert!(step["properties"][field.name]["description"].is_string(), "{}", field.name);
+        }
+        assert_eq!(step["additionalProperties"], json!(false));
+        assert_eq!(schema["required"], json!(["pipeline"]));
+    }
+}
