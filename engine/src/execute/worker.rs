@@ -1,0 +1,366 @@
+//! The worker: one attempt of one step, the same five things everywhere: place inputs, run, watch, take outputs, publish.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use tidemill_cache::{ActionResult, CacheError, NewResult, Usage};
+
+use super::cancel::{Cancellation, Urgency};
+use super::folder::StepFolder;
+use super::outputs::{capture, describe};
+use super::{environment, undeclared};
+use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
+use crate::graph::{Action, Graph, Source, Step, StepIndex};
+use crate::interface::{EffectOrder, Order};
+use crate::name::AttemptId;
+use crate::plan::{Content, Execution, Expansion, RunFacts, arguments};
+use crate::process::{Child, Command, Exit, LazyWarden, ProcessError, Secret, Status};
+use crate::project::Project;
+
+/// An order to run a step once.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Its id.
+    pub id: AttemptId,
+    /// The graph.
+    pub graph: Arc<Graph>,
+    /// The step.
+    pub step: StepIndex,
+    /// What was decided.
+    pub execution: Execution,
+    /// Facts of the run.
+    pub run: RunFacts,
+    /// The ids of the GPUs that it may use.
+    pub gpus: Vec<String>,
+    /// Where its log grows.
+    pub log: Utf8PathBuf,
+}
+
+/// What an attempt gave.
+#[derive(Debug)]
+pub struct Finished {
+    /// The result, or the winner's if another process was faster.
+    pub result: ActionResult,
+    /// What an effect wrote of its outcome.
+    pub outcome: serde_json::Value,
+}
+
+/// The longest script that is handed to the shell as an argument, in bytes; Linux takes 128 KiB.
+const LONGEST_ARGUMENT: usize = 100_000;
+/// How long a process may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(10);
+/// How many lines of the log a failure shows.
+const TAIL_LINES: usize = 20;
+/// How much of the end of a log is read for that, in bytes.
+const TAIL_BYTES: u64 = 64 * 1024;
+
+/// Runs a step once.
+///
+/// # Errors
+/// If it fails, the machine fails, or it is cancelled; with the end of its log.
+pub async fn attempt(
+    project: &Project,
+    warden: &LazyWarden,
+    attempt: Attempt,
+    cancel: &Cancellation,
+) -> Result<Finished, FailureReport> {
+    let work = Arc::new(Work { project: project.clone(), attempt });
+    let result = work.run(warden, cancel).await;
+    if let Err(Failure::Infrastructure(InfraFailure::SupervisorLost { .. })) = &result {
+        warden.forget().await;
+    }
+    result.map_err(|failure| work.report(failure))
+}
+
+struct Work {
+    project: Project,
+    attempt: Attempt,
+}
+
+impl Work {
+    fn step(&self) -> &Step {
+        self.attempt.graph.step(self.attempt.step)
+    }
+
+    async fn run(self: &Arc<Self>, warden: &LazyWarden, cancel: &Cancellation) -> Result<Finished, Failure> {
+        let folder = Arc::new(self.blocking(Self::prepare).await?);
+        let finished = self.run_in(&folder, warden, cancel).await;
+        let to_discard = Arc::clone(&folder);
+        self.blocking(move |work| to_discard.discard(&work.project)).await;
+        finished
+    }
+
+    async fn run_in(
+        self: &Arc<Self>,
+        folder: &Arc<StepFolder>,
+        warden: &LazyWarden,
+        cancel: &Cancellation,
+    ) -> Result<Finished, Failure> {
+        let started = Instant::now();
+        let command = self.command(folder)?;
+        let warden = warden.get().await.map_err(lost)?;
+        let child = warden.spawn(command).await.map_err(|error| match error {
+            ProcessError::NotStarted { .. } => {
+                Failure::Step(StepFailure::NotStarted { reason: describe(&error) })
+            }
+            _ => lost(error),
+        })?;
+        let exit = self.watch(child, cancel).await?;
+        let usage = Usage {
+            wall_ms: milliseconds(started.elapsed()),
+            user_ms: milliseconds(exit.user),
+            system_ms: milliseconds(exit.system),
+            peak_memory: exit.peak_memory,
+        };
+        match exit.status {
+            Status::Code(0) => {}
+            Status::Code(code) => return Err(Failure::Step(StepFailure::Exit { code })),
+            Status::Signal(signal) => return Err(Failure::Step(StepFailure::Signal { signal })),
+        }
+        let folder = Arc::clone(folder);
+        self.blocking(move |work| work.finish(&folder, usage)).await
+    }
+
+    fn prepare(&self) -> Result<StepFolder, Failure> {
+        StepFolder::make(&self.project, &self.attempt.id, self.step(), &self.attempt.execution.resolved)
+            .map_err(|error| match error {
+                CacheError::Changed { path } => Failure::Step(self.changed(&path)),
+                error => storage(&error),
+            })
+    }
+
+    /// Waits for the process to end, and ends it when time is up or the run is stopped.
+    async fn watch(&self, mut child: Child, cancel: &Cancellation) -> Result<Exit, Failure> {
+        let limit = self.step().timeout;
+        let time_is_up = async {
+            match limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        let failure = tokio::select! {
+            exit = child.wait() => return exit.map_err(lost),
+            () = cancel.at_least(Urgency::Terminate) => Failure::Cancelled,
+            () = time_is_up => Failure::Step(StepFailure::TimedOut {
+                seconds: limit.map_or(0, |limit| limit.as_secs().max(1)),
+            }),
+        };
+        child.terminate();
+        tokio::select! {
+            exit = child.wait() => { exit.map_err(lost)?; }
+            () = tokio::time::sleep(GRACE) => child.kill(),
+            () = cancel.at_least(Urgency::Kill) => child.kill(),
+        }
+        child.wait().await.map_err(lost)?;
+        Err(failure)
+    }
+
+    fn command(&self, folder: &StepFolder) -> Result<Command, Failure> {
+        let step = self.step();
+        let secrets = environment::secrets(&self.project, step).map_err(Failure::Step)?;
+        let mut env = environment::variables(&self.project, &self.attempt, &secrets, &folder.temporary());
+        let expansion = Expansion::Process { run: &self.attempt.run, secrets: &secrets };
+        let argv = match (&step.action, arguments(step, &self.attempt.execution.resolved.paths, &expansion)) {
+            (Action::Builtin { uses, with, .. }, _) => {
+                let order = folder.beside("order.json");
+                self.write_order(uses, with, folder, &order).map_err(|error| storage(&error))?;
+                env.insert("TIDEMILL_ORDER".to_owned(), order.to_string());
+                vec![self.project.program().to_string(), "step".to_owned(), uses.clone()]
+            }
+            (Action::Shell(_), Some(argv)) => self.short(argv, folder).map_err(|error| storage(&error))?,
+            (_, argv) => argv.unwrap_or_default(),
+        };
+        Ok(Command {
+            id: self.attempt.id.to_string(),
+            argv,
+            env,
+            folder: folder.root(),
+            log: self.attempt.log.clone(),
+            redact: secrets.into_values().map(Secret::new).collect(),
+        })
+    }
+
+    /// The arguments for a shell, with a script that is too long for one argument in a file.
+    fn short(&self, mut argv: Vec<String>, folder: &StepFolder) -> Result<Vec<String>, CacheError> {
+        if let Some(script) = argv.pop_if(|script| script.len() > LONGEST_ARGUMENT) {
+            let path = folder.beside("script.sh");
+            write(&path, script.as_bytes())?;
+            argv = ["sh", "-eu", path.as_str()].map(String::from).to_vec();
+        }
+        Ok(argv)
+    }
+
+    fn write_order(
+        &self,
+        uses: &str,
+        with: &crate::Value,
+        folder: &StepFolder,
+        path: &Utf8Path,
+    ) -> Result<(), CacheError> {
+        let step = self.step();
+        let paths = &self.attempt.execution.resolved.paths;
+        let present = |(_, paths): &(&crate::name::InputName, &Vec<String>)| !paths.is_empty();
+        let order = Order {
+            uses: uses.to_owned(),
+            step: step.id.to_string(),
+            with: serde_json::to_value(with).unwrap_or_default(),
+            inputs: paths
+                .iter()
+                .filter(present)
+                .map(|(name, paths)| (name.to_string(), paths.clone()))
+                .collect(),
+            outputs: step
+                .outputs
+                .iter()
+                .map(|(name, output)| (name.to_string(), output.path.to_string()))
+                .collect(),
+            effect: step.effect.as_ref().map(|_| EffectOrder {
+                run: self.attempt.run.id.clone(),
+                pipeline: self.attempt.graph.pipeline.to_string(),
+                commit: Some(self.attempt.run.commit.clone()).filter(|commit| !commit.is_empty()),
+                state: self.project.state().to_string(),
+                outcome: folder.beside("outcome.json").to_string(),
+                by: self.project.user().to_owned(),
+            }),
+        };
+        let bytes = serde_json::to_vec_pretty(&order).unwrap_or_default();
+        write(path, &bytes)
+    }
+
+    /// After exit 0: the inputs are still what they were, the outputs are taken, the result is published.
+    fn finish(&self, folder: &StepFolder, usage: Usage) -> Result<Finished, Failure> {
+        self.inputs_are_unchanged()?;
+        let step = self.step();
+        let outputs = capture(&self.project, step, &folder.root())?;
+        let cache = self.project.cache();
+        let log = std::fs::read(&self.attempt.log).ok().map(|bytes| cache.put(&bytes)).transpose();
+        let new = NewResult {
+            after: self.attempt.execution.after,
+            outputs,
+            log: log.map_err(|error| storage(&error))?,
+            usage,
+            finished: jiff::Timestamp::now(),
+            run: self.attempt.run.id.clone(),
+            step: step.id.to_string(),
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        };
+        let key = self.attempt.execution.resolved.key;
+        let result = match step.cache {
+            true => cache
+                .put_recipe(&self.attempt.execution.resolved.recipe)
+                .and_then(|_| cache.publish(&key, new))
+                .map_err(|error| storage(&error))?,
+            false => new.unpublished(key),
+        };
+        let outcome = std::fs::read(folder.beside("outcome.json")).ok();
+        let outcome = outcome.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        Ok(Finished { result, outcome })
+    }
+
+    fn inputs_are_unchanged(&self) -> Result<(), Failure> {
+        for material in &self.attempt.execution.resolved.materials {
+            let Content::Project { source, shown, seen } = &material.content else { continue };
+            let now =
+                self.project.cache().look(source, self.project.rules()).map_err(|error| storage(&error))?;
+            if now.is_none_or(|now| now.artifact != seen.artifact) {
+                return Err(Failure::Step(StepFailure::InputChanged {
+                    input: material.input.to_string(),
+                    path: shown.clone(),
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    fn changed(&self, path: &Utf8Path) -> StepFailure {
+        let materials = &self.attempt.execution.resolved.materials;
+        let of_path = |source: &Utf8Path| path.starts_with(source);
+        let input = materials
+            .iter()
+            .find(|material| matches!(&material.content, Content::Project { source, .. } if of_path(source)));
+        StepFailure::InputChanged {
+            input: input.map(|material| material.input.to_string()).unwrap_or_default(),
+            path: self.project.relative(path).to_string(),
+        }
+    }
+
+    fn report(&self, failure: Failure) -> FailureReport {
+        let tail = tail(&self.attempt.log);
+        let declared: Vec<_> = self
+            .step()
+            .inputs
+            .values()
+            .filter_map(|input| match &input.source {
+                Source::Project(path) => Some(path.clone()),
+                _ => None,
+            })
+            .collect();
+        let hint = match &failure {
+            Failure::Step(StepFailure::Exit { .. }) => {
+                let root = StepFolder::root_of(&self.project, &self.attempt.id);
+                undeclared::hint(&tail, &self.attempt.graph.folder, &root, &declared)
+            }
+            Failure::Step(StepFailure::InputChanged { .. }) => {
+                Some("nothing was kept; run again when the file is at rest".to_owned())
+            }
+            Failure::Step(StepFailure::OutputMissing { path, .. }) => Some(format!(
+                "the command exited 0 but did not write {path} in its working folder; correct the path, or declare the output with `optional = true`"
+            )),
+            _ => None,
+        };
+        let log = Some(self.attempt.log.clone()).filter(|log| log.exists());
+        FailureReport { failure, tail: last(tail, TAIL_LINES), log, hint }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> T {
+        let this = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || work(&this)).await {
+            Ok(value) => value,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+fn write(path: &Utf8Path, bytes: &[u8]) -> Result<(), CacheError> {
+    std::fs::write(path, bytes).map_err(|source| CacheError::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn storage(error: &CacheError) -> Failure {
+    Failure::Infrastructure(InfraFailure::Storage { message: describe(error) })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn lost(error: ProcessError) -> Failure {
+    Failure::Infrastructure(InfraFailure::SupervisorLost { message: describe(&error) })
+}
+
+/// The last lines of a log.
+fn tail(log: &Utf8Path) -> Vec<String> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let text = read().unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+}
+
+fn last(mut lines: Vec<String>, count: usize) -> Vec<String> {
+    lines.split_off(lines.len().saturating_sub(count))
+}

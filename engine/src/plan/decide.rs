@@ -1,0 +1,306 @@
+//! The decision about one step whose producers are all known: satisfied by what is known, or to be executed, and why.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tidemill_cache::{ActionResult, Artifact, Digest, Key};
+
+use super::gate::outputs_of;
+use super::inputs::{self, Content, Material, Outputs, Upstream};
+use super::observe::Observations;
+use super::recipe::{self, Resolved};
+use super::{reason, rival};
+use crate::effects::Effects;
+use crate::error::EngineError;
+use crate::graph::{Action, Effect, Graph, Step, StepIndex};
+use crate::interface::Standing;
+use crate::name::ModelName;
+use crate::process::{Command, LazyWarden, Status, run_quick};
+use crate::project::Project;
+use crate::registry::Registry;
+
+/// Decides about steps, one at a time.
+pub struct Decider<'a> {
+    /// The project.
+    pub project: &'a Project,
+    /// The graph.
+    pub graph: &'a Graph,
+    /// What was observed beforehand.
+    pub observations: &'a Observations,
+    /// For probes.
+    pub warden: &'a LazyWarden,
+}
+
+/// What is to be done with a step.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    /// Nothing: its outputs are known.
+    Satisfied(Satisfied),
+    /// It has to run.
+    Execute(Box<Execution>),
+    /// Its target was moved by someone else: stop.
+    Moved(String),
+}
+
+/// A step whose outputs are known.
+#[derive(Debug, Clone)]
+pub struct Satisfied {
+    /// Its key.
+    pub key: Key,
+    /// Its outputs.
+    pub outputs: Outputs,
+    /// What its attempt had taken, in milliseconds.
+    pub saved_ms: u64,
+    /// How it is satisfied.
+    pub manner: Manner,
+    /// The comparison that it stands for.
+    pub contest: Option<Contest>,
+}
+
+/// How a step is satisfied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Manner {
+    /// By an action result.
+    Cached,
+    /// Its target shows its last success.
+    Done,
+    /// A rollback holds it back.
+    Held(String),
+}
+
+/// A step that has to run.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// All that is needed to run it.
+    pub resolved: Resolved,
+    /// Why it runs, in a few words.
+    pub reason: String,
+    /// The newest result of its key that was seen; its own will be a newer one.
+    pub after: u64,
+    /// The outputs that it had, if it only runs to bring them back.
+    pub expected: Option<Outputs>,
+    /// The comparison that it makes.
+    pub contest: Option<Contest>,
+}
+
+/// A comparison of a candidate with a rival.
+#[derive(Debug, Clone)]
+pub struct Contest {
+    /// The registered model.
+    pub model: ModelName,
+    /// The digest of the recipe without the rival.
+    pub id: Key,
+    /// The rival's model.
+    pub rival: Option<Digest>,
+}
+
+/// Whether a step must run whatever is known.
+#[derive(Debug, Clone, Copy)]
+pub enum Insist<'a> {
+    /// No.
+    No,
+    /// The user said so.
+    Forced,
+    /// What it once wrote is needed and gone.
+    Restore(&'a str),
+}
+
+/// Where the key of a step's last run is remembered.
+const LAST_KEY: &str = "last-key";
+/// The longest that a probe may take.
+const PROBE_TIME: Duration = Duration::from_secs(60);
+
+impl Decider<'_> {
+    /// Decides about a step.
+    ///
+    /// # Errors
+    /// If an input is missing, or the cache, the registry or a target cannot be read.
+    pub async fn decide<'u>(
+        &self,
+        index: StepIndex,
+        insist: Insist<'_>,
+        upstream: impl Fn(StepIndex) -> Upstream<'u>,
+    ) -> Result<Decision, EngineError> {
+        let step = self.graph.step(index);
+        let (resolved, contest) = self.resolve(index, upstream)?;
+        let known = match step.cache {
+            true => self.project.cache().result(&resolved.key)?,
+            false => None,
+        };
+        if let Insist::No = insist {
+            let satisfied = match &step.effect {
+                Some(effect) => self.satisfied_effect(step, effect, &resolved).await?,
+                None => known.as_ref().map(|result| Ok((result.clone(), Manner::Cached))),
+            };
+            match satisfied {
+                Some(Ok((result, manner))) => {
+                    return Ok(Decision::Satisfied(Satisfied {
+                        key: resolved.key,
+                        outputs: outputs_of(step, &result),
+                        saved_ms: result.usage.wall_ms,
+                        manner,
+                        contest,
+                    }));
+                }
+                Some(Err(message)) => return Ok(Decision::Moved(message)),
+                None => {}
+            }
+        }
+        let reason = self.reason(step, &resolved, insist)?;
+        let expected = match insist {
+            Insist::Restore(_) => known.as_ref().map(|result| outputs_of(step, result)),
+            Insist::No | Insist::Forced => None,
+        };
+        let after = known.map_or(0, |result| result.number);
+        Ok(Decision::Execute(Box::new(Execution { resolved, reason, after, expected, contest })))
+    }
+
+    fn resolve<'u>(
+        &self,
+        index: StepIndex,
+        upstream: impl Fn(StepIndex) -> Upstream<'u>,
+    ) -> Result<(Resolved, Option<Contest>), EngineError> {
+        let step = self.graph.step(index);
+        let observation = self.observations.of(index);
+        let all = || -> Result<BTreeMap<_, _>, EngineError> {
+            step.inputs
+                .keys()
+                .map(|name| {
+                    Ok((name.clone(), inputs::resolve(self.project, self.graph, step, name, &upstream)?))
+                })
+                .collect()
+        };
+        let resolved = recipe::build(self.project, step, all()?, observation)?;
+        let Some((input, model, alias)) = rival::input(step) else { return Ok((resolved, None)) };
+        let id = resolved.key;
+        let version = rival::choose(self.project, model, alias, &id)?;
+        let digest = version.as_ref().map(|version| version.about.model.digest);
+        let contest = Some(Contest { model: model.clone(), id, rival: digest });
+        let Some(version) = version else {
+            if step.inputs[input].optional {
+                return Ok((resolved, contest));
+            }
+            return Err(EngineError::InputMissing {
+                step: step.id.to_string(),
+                input: input.to_string(),
+                path: format!("{model} has no {alias} yet"),
+            });
+        };
+        let mut with_rival = all()?;
+        let artifact = self.registered(&version.about.model, model)?;
+        with_rival.insert(input.clone(), rival_input(input, artifact));
+        Ok((recipe::build(self.project, step, with_rival, observation)?, contest))
+    }
+
+    /// A registered model's artifact; the registry keeps its own copy, which is put back if the cache lost it.
+    fn registered(&self, artifact: &Artifact, model: &ModelName) -> Result<Artifact, EngineError> {
+        if !self.project.cache().available(artifact)? {
+            let path = Registry::at(self.project.state()).model_file(model, &artifact.digest);
+            let bytes = std::fs::read(&path).map_err(|source| EngineError::Io { path, source })?;
+            if self.project.cache().put(&bytes)?.digest != artifact.digest {
+                return Err(EngineError::KeyPart {
+                    step: "of this pipeline".to_owned(),
+                    what: format!("the registered model {model} {}", artifact.digest.short()),
+                    reason: "its copy in the registry is damaged and the cache has none".to_owned(),
+                });
+            }
+        }
+        Ok(artifact.clone())
+    }
+
+    /// Whether an effect needs nothing: its result and how; or who moved its target.
+    async fn satisfied_effect(
+        &self,
+        step: &Step,
+        effect: &Effect,
+        resolved: &Resolved,
+    ) -> Result<Option<Result<(ActionResult, Manner), String>>, EngineError> {
+        let target = target(self.project, step, effect);
+        let effects = Effects::below(self.project.state());
+        let found = effects.find(&target, &self.graph.pipeline, &step.id, &resolved.key)?;
+        let Some((success, newest)) = found else { return Ok(None) };
+        let Some(result) = self.project.cache().result(&resolved.key)? else { return Ok(None) };
+        let standing = match (&step.action, &effect.probe) {
+            (Action::Builtin { uses, with, .. }, _) => {
+                self.project.catalog().probe(uses, self.project.state(), with, &success.outcome).map_err(
+                    |reason| EngineError::KeyPart {
+                        step: step.id.to_string(),
+                        what: format!("the state of its target {target}"),
+                        reason,
+                    },
+                )?
+            }
+            (_, Some(probe)) if newest => self.probe(step, probe).await?,
+            _ if newest => Standing::Same,
+            _ => Standing::Gone,
+        };
+        Ok(match standing {
+            Standing::Same => Some(Ok((result, Manner::Done))),
+            Standing::Held { message } => Some(Ok((result, Manner::Held(message)))),
+            // Our own newer success moved it: this one is simply to be made again.
+            Standing::Moved { message } if newest => Some(Err(message)),
+            Standing::Moved { .. } | Standing::Gone => None,
+        })
+    }
+
+    async fn probe(&self, step: &Step, probe: &str) -> Result<Standing, EngineError> {
+        let command = Command {
+            id: format!("probe-{}", step.id),
+            argv: ["sh", "-euc", probe].map(String::from).to_vec(),
+            env: self.project.plain_environment(),
+            folder: self.graph.folder.clone(),
+            log: "/dev/null".into(),
+            redact: Vec::new(),
+        };
+        let (exit, _) = run_quick(&self.warden.get().await?, command, PROBE_TIME).await?;
+        Ok(if exit.status == Status::Code(0) { Standing::Same } else { Standing::Gone })
+    }
+
+    fn reason(&self, step: &Step, resolved: &Resolved, insist: Insist<'_>) -> Result<String, EngineError> {
+        match insist {
+            Insist::Forced => return Ok("forced".to_owned()),
+            Insist::Restore(reason) => return Ok(reason.to_owned()),
+            Insist::No => {}
+        }
+        let last = self.project.cache().recall(LAST_KEY, &last_key_name(self.graph, step));
+        let last = last.and_then(|bytes| String::from_utf8(bytes).ok()?.parse::<Key>().ok());
+        let Some(last) = last else { return Ok("has not run yet".to_owned()) };
+        if last == resolved.key {
+            return Ok(match (step.cache, &step.effect) {
+                (false, _) => "cache = false".to_owned(),
+                (true, Some(_)) => "its target no longer shows it".to_owned(),
+                (true, None) => "its last run gave no result".to_owned(),
+            });
+        }
+        let old = self.project.cache().recipe(&last)?;
+        let difference = old.and_then(|old| reason::difference(&old, &resolved.recipe));
+        Ok(difference.unwrap_or_else(|| "its result is gone".to_owned()))
+    }
+}
+
+fn rival_input(name: &crate::name::InputName, artifact: Artifact) -> inputs::ResolvedInput {
+    let at = inputs::place(name, "model.onnx");
+    let content = Content::Artifact { artifact, producers: Vec::new() };
+    inputs::ResolvedInput {
+        paths: vec![at.to_string()],
+        materials: vec![Material { input: name.clone(), at, content }],
+    }
+}
+
+/// What an effect changes.
+#[must_use]
+pub fn target(project: &Project, step: &Step, effect: &Effect) -> String {
+    match &step.action {
+        Action::Builtin { uses, with, .. } => project.catalog().target(uses, with),
+        Action::Shell(_) | Action::Exec(_) => effect.target.clone(),
+    }
+}
+
+/// Remembers with which key a step ran last, so that the next run can say what changed.
+pub fn remember_key(project: &Project, graph: &Graph, step: &Step, key: &Key) {
+    project.cache().remember(LAST_KEY, &last_key_name(graph, step), key.to_string().as_bytes());
+}
+
+fn last_key_name(graph: &Graph, step: &Step) -> Vec<u8> {
+    format!("{}\0{}", graph.pipeline, step.id).into_bytes()
+}

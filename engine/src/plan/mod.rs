@@ -1,0 +1,29 @@
+//! From the graph and the cache to the plan: for every step its key and what is known under it, or what its key waits for.
+//!
+//! May not know: how attempts are ordered, executed or recorded.
+
+mod command;
+mod decide;
+mod fingerprint;
+mod gate;
+mod inputs;
+mod model;
+mod observe;
+mod python;
+mod reason;
+mod recipe;
+mod rival;
+mod select;
+mod tool;
+mod walk;
+
+pub use command::{Expansion, RunFacts, arguments, text};
+pub use decide::{Contest, Decider, Decision, Execution, Insist, Manner, Satisfied, remember_key, target};
+pub use gate::{METRICS_LIMIT, Metrics, ask, metrics, outputs_of};
+pub use inputs::{Content, Material, Outputs, Paths, Upstream};
+pub use model::{Plan, PlannedStep, Verdict};
+pub use observe::{Observations, observe};
+pub use recipe::Resolved;
+pub use rival::record as record_contest;
+pub use select::{Scope, Selection, unknown};
+pub use walk::{Foreseen, foresee, needs_itself, plan};

@@ -1,0 +1,268 @@
+//! The walk over the graph: what a run would do with each step, as far as that can be known before anything runs.
+
+use std::collections::BTreeMap;
+
+use super::decide::{Decider, Decision, Insist, Manner, Satisfied};
+use super::gate;
+use super::inputs::{Content, Outputs, Upstream};
+use super::model::{Plan, PlannedStep, Verdict};
+use super::observe::observe;
+use super::select::{Scope, Selection};
+use crate::error::EngineError;
+use crate::event::SkipReason;
+use crate::graph::{Graph, Source, Step, StepIndex};
+use crate::process::LazyWarden;
+use crate::project::Project;
+
+/// What is foreseen for a step.
+#[derive(Debug, Clone)]
+pub enum Foreseen {
+    /// All that it needs is known.
+    Decided(Decision),
+    /// A step before it runs; its key is not known yet. That step.
+    Maybe(StepIndex),
+    /// It is left out.
+    Skipped(SkipReason),
+    /// A closed gate stops it. The step with the gate.
+    Blocked(StepIndex),
+    /// The selection does not need it.
+    Ignored,
+}
+
+/// Plans a run without running anything.
+///
+/// # Errors
+/// If an input is missing, a part of a key cannot be computed, or an ancestor outside of the selection has no result.
+pub async fn plan(project: &Project, graph: &Graph, selection: &Selection) -> Result<Plan, EngineError> {
+    let scope = Scope::of(graph, selection)?;
+    let warden = LazyWarden::new(project.program(), project.state());
+    let observations = observe(project, graph, &warden).await?;
+    let decider = Decider { project, graph, observations: &observations, warden: &warden };
+    let foreseen = foresee(&decider, &scope).await?;
+    warden.shutdown().await;
+    let planned = |(step, foreseen): (&Step, &Foreseen)| {
+        let (verdict, reason, key) = describe(graph, foreseen)?;
+        Some(PlannedStep { step: step.id.clone(), verdict, reason, key })
+    };
+    Ok(Plan { steps: graph.steps.iter().zip(&foreseen).filter_map(planned).collect() })
+}
+
+fn describe(graph: &Graph, foreseen: &Foreseen) -> Option<(Verdict, String, Option<tidemill_cache::Key>)> {
+    Some(match foreseen {
+        Foreseen::Decided(Decision::Satisfied(satisfied)) => {
+            let (verdict, reason) = match &satisfied.manner {
+                Manner::Cached => (Verdict::Cached, String::new()),
+                Manner::Done => (Verdict::Done, "its target shows it already".to_owned()),
+                Manner::Held(message) => (Verdict::Held, message.clone()),
+            };
+            (verdict, reason, Some(satisfied.key))
+        }
+        Foreseen::Decided(Decision::Execute(execution)) => {
+            (Verdict::Run, execution.reason.clone(), Some(execution.resolved.key))
+        }
+        Foreseen::Decided(Decision::Moved(message)) => (Verdict::Blocked, message.clone(), None),
+        Foreseen::Maybe(by) => (Verdict::Maybe, format!("{} runs before it", graph.step(*by).id), None),
+        Foreseen::Skipped(SkipReason::When { condition }) => {
+            (Verdict::Skipped, format!("when {condition} is false"), None)
+        }
+        Foreseen::Skipped(SkipReason::Upstream { step }) => {
+            (Verdict::Skipped, format!("{step} is left out"), None)
+        }
+        Foreseen::Skipped(SkipReason::EffectDone | SkipReason::Held { .. }) | Foreseen::Ignored => {
+            return None;
+        }
+        Foreseen::Blocked(by) => {
+            (Verdict::Blocked, format!("the gate of {} says no", graph.step(*by).id), None)
+        }
+    })
+}
+
+/// Foresees a run: what is satisfied, what has to run, and what had to be brought back because a later step needs its bytes.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn foresee(decider: &Decider<'_>, scope: &Scope) -> Result<Vec<Foreseen>, EngineError> {
+    let mut restore: BTreeMap<StepIndex, String> = BTreeMap::new();
+    loop {
+        let foreseen = forward(decider, scope, &restore).await?;
+        let before = restore.len();
+        for index in &decider.graph.order {
+            demand(decider, &foreseen, *index, &mut restore)?;
+        }
+        if restore.len() == before {
+            return Ok(foreseen);
+        }
+    }
+}
+
+async fn forward(
+    decider: &Decider<'_>,
+    scope: &Scope,
+    restore: &BTreeMap<StepIndex, String>,
+) -> Result<Vec<Foreseen>, EngineError> {
+    let graph = decider.graph;
+    let mut foreseen = vec![Foreseen::Ignored; graph.steps.len()];
+    let mut closed = vec![false; graph.steps.len()];
+    for &index in graph.order.iter().filter(|index| scope.considered[index.get()]) {
+        let step = graph.step(index);
+        let state = match before(graph, index, &foreseen, &closed) {
+            Some(state) => state,
+            None => {
+                let insist = match (restore.get(&index), scope.forced[index.get()]) {
+                    (Some(reason), _) => Insist::Restore(reason),
+                    (None, true) if scope.may_execute[index.get()] => Insist::Forced,
+                    (None, _) => Insist::No,
+                };
+                let known = |producer: StepIndex| upstream(&foreseen[producer.get()]);
+                Foreseen::Decided(decider.decide(index, insist, known).await?)
+            }
+        };
+        if let (Foreseen::Decided(Decision::Execute(execution)), false) =
+            (&state, scope.may_execute[index.get()])
+        {
+            let reason = execution.reason.clone();
+            return Err(EngineError::OutsideSelection { needed: step.id.to_string(), reason });
+        }
+        if let Foreseen::Decided(Decision::Satisfied(satisfied)) = &state {
+            closed[index.get()] = gate_is_closed(decider.project, step, satisfied)?;
+        }
+        if let Foreseen::Decided(Decision::Moved(_)) = &state {
+            closed[index.get()] = true;
+        }
+        foreseen[index.get()] = state;
+    }
+    Ok(foreseen)
+}
+
+/// What follows for a step from those before it alone; none if it can be decided about.
+fn before(graph: &Graph, index: StepIndex, foreseen: &[Foreseen], closed: &[bool]) -> Option<Foreseen> {
+    let step = graph.step(index);
+    if let Some(condition) = &step.left_out {
+        return Some(Foreseen::Skipped(SkipReason::When { condition: condition.clone() }));
+    }
+    let upstream = graph.upstream(index);
+    let left_out = |producer: StepIndex| matches!(foreseen[producer.get()], Foreseen::Skipped(_));
+    if let Some(by) = left_out_by(step, left_out) {
+        return Some(Foreseen::Skipped(SkipReason::Upstream { step: graph.step(by).id.clone() }));
+    }
+    for &producer in &upstream {
+        match &foreseen[producer.get()] {
+            _ if closed[producer.get()] => return Some(Foreseen::Blocked(producer)),
+            Foreseen::Blocked(by) => return Some(Foreseen::Blocked(*by)),
+            _ => {}
+        }
+    }
+    let runs = |producer: &&StepIndex| match &foreseen[producer.get()] {
+        Foreseen::Maybe(_) => true,
+        Foreseen::Decided(Decision::Execute(execution)) => execution.expected.is_none(),
+        _ => false,
+    };
+    upstream.iter().find(runs).map(|producer| Foreseen::Maybe(*producer))
+}
+
+/// The left-out step that leaves this one out too: one that an input cannot do without.
+pub(crate) fn left_out_by(step: &Step, left_out: impl Fn(StepIndex) -> bool) -> Option<StepIndex> {
+    step.inputs.values().filter(|input| !input.optional).find_map(|input| match &input.source {
+        Source::Artifact(producer, _) => Some(*producer).filter(|producer| left_out(*producer)),
+        Source::Collection(entries) => {
+            let all = entries.iter().all(|(producer, _)| left_out(*producer));
+            entries.first().filter(|_| all).map(|(producer, _)| *producer)
+        }
+        _ => None,
+    })
+}
+
+fn upstream(foreseen: &Foreseen) -> Upstream<'_> {
+    match foreseen {
+        Foreseen::Decided(Decision::Satisfied(satisfied)) => Upstream::Known(&satisfied.outputs),
+        Foreseen::Decided(Decision::Execute(execution)) => {
+            execution.expected.as_ref().map_or(Upstream::Unknown, Upstream::Known)
+        }
+        Foreseen::Skipped(_) => Upstream::LeftOut,
+        _ => Upstream::Unknown,
+    }
+}
+
+fn gate_is_closed(project: &Project, step: &Step, satisfied: &Satisfied) -> Result<bool, EngineError> {
+    if step.gate.is_empty() {
+        return Ok(false);
+    }
+    match gate::metrics(project, step, &satisfied.outputs)? {
+        Some(metrics) => {
+            Ok(gate::ask(step, &metrics)?.iter().any(|condition| condition.holds == Some(false)))
+        }
+        // The demand below brings the metrics back.
+        None => Ok(false),
+    }
+}
+
+/// Adds the steps whose bytes are needed and gone: inputs of a step that runs, metrics of a gate, outputs to publish.
+fn demand(
+    decider: &Decider<'_>,
+    foreseen: &[Foreseen],
+    index: StepIndex,
+    restore: &mut BTreeMap<StepIndex, String>,
+) -> Result<(), EngineError> {
+    let (project, step) = (decider.project, decider.graph.step(index));
+    match &foreseen[index.get()] {
+        Foreseen::Decided(Decision::Execute(execution)) => {
+            for material in &execution.resolved.materials {
+                let Content::Artifact { artifact, producers } = &material.content else { continue };
+                if project.cache().available(artifact)? {
+                    continue;
+                }
+                for producer in producers {
+                    lost(decider, foreseen, *producer, restore)?;
+                }
+            }
+        }
+        Foreseen::Decided(Decision::Satisfied(satisfied)) => {
+            if let Some(reason) = needs_itself(project, decider.graph, step, &satisfied.outputs)? {
+                restore.entry(index).or_insert(reason);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Why a satisfied step has to run all the same: bytes of its own outputs are needed, by its gate or a publish, and gone.
+///
+/// # Errors
+/// If the cache or the project cannot be read.
+pub fn needs_itself(
+    project: &Project,
+    graph: &Graph,
+    step: &Step,
+    outputs: &Outputs,
+) -> Result<Option<String>, EngineError> {
+    if !step.gate.is_empty() && gate::metrics(project, step, outputs)?.is_none() {
+        return Ok(Some("its metrics are gone from the cache".to_owned()));
+    }
+    for (name, output) in &step.outputs {
+        let (Some(path), Some(Some(artifact))) = (&output.publish, outputs.get(name)) else { continue };
+        let seen = project.cache().look(&path.below(&graph.folder), project.rules())?;
+        let placed = seen.is_some_and(|seen| seen.artifact == *artifact);
+        if !placed && !project.cache().available(artifact)? {
+            return Ok(Some(format!("its output {name} is gone from the cache")));
+        }
+    }
+    Ok(None)
+}
+
+/// Marks a satisfied producer whose outputs are not all in the cache any more.
+fn lost(
+    decider: &Decider<'_>,
+    foreseen: &[Foreseen],
+    producer: StepIndex,
+    restore: &mut BTreeMap<StepIndex, String>,
+) -> Result<(), EngineError> {
+    let Foreseen::Decided(Decision::Satisfied(satisfied)) = &foreseen[producer.get()] else { return Ok(()) };
+    for (name, artifact) in &satisfied.outputs {
+        let Some(artifact) = artifact else { continue };
+        if !decider.project.cache().available(artifact)? {
+            restore.entry(producer).or_insert_with(|| format!("its output {name} is gone from the cache"));
+        }
+    }
+    Ok(())
+}

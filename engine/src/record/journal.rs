@@ -1,0 +1,63 @@
+//! The journal of a run: its events as JSON lines, appended as they happen, synced when a step or the run ends.
+//!
+//! On disk, in `.tidemill/runs/<run>/`: `journal.jsonl`; `alive`, a file that the run holds locked while it lives; and one
+//! log per attempt. A line that a crash cut short is passed over by readers.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::history::RecordError;
+use crate::event::{Event, Stamped, Subscriber};
+
+/// The name of the journal in a run's folder.
+pub(super) const JOURNAL: &str = "journal.jsonl";
+/// The name of the file that a living run holds locked.
+pub(super) const ALIVE: &str = "alive";
+
+/// Writes the journal of one run.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: Utf8PathBuf,
+    /// Held until the run ends, however it ends.
+    _alive: File,
+}
+
+impl Journal {
+    /// Begins the journal of a run in its folder.
+    ///
+    /// # Errors
+    /// If the file system says no.
+    pub fn begin(folder: &Utf8Path) -> Result<Self, RecordError> {
+        let path = folder.join(JOURNAL);
+        let io = |source| RecordError::Io { path: path.clone(), source };
+        fs::create_dir_all(folder).map_err(io)?;
+        let alive = File::create(folder.join(ALIVE)).map_err(io)?;
+        alive.lock().map_err(io)?;
+        let file = OpenOptions::new().create_new(true).append(true).open(&path).map_err(io)?;
+        Ok(Self { file, path, _alive: alive })
+    }
+
+    fn write(&mut self, event: &Stamped) -> io::Result<()> {
+        let mut line = serde_json::to_vec(event)?;
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        match event.event {
+            Event::StepSucceeded { .. } | Event::StepFailed { .. } | Event::RunFinished { .. } => {
+                self.file.sync_data()
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Subscriber for Journal {
+    fn on(&mut self, event: &Stamped) {
+        // The history is no reason to stop weeks of work; the results themselves are kept elsewhere.
+        if let Err(error) = self.write(event) {
+            tracing::error!(path = %self.path, %error, "the journal of this run cannot be written");
+        }
+    }
+}

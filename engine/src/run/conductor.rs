@@ -1,0 +1,352 @@
+//! The loop of a run. It owns what is known; attempts run beside it and send it how they ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tidemill_cache::Key;
+use tokio::task::JoinSet;
+
+use super::attempts::End;
+use super::teller::Teller;
+use super::{RunOptions, RunSummary, git, machine_facts};
+use crate::error::EngineError;
+use crate::event::{self, Event, Outcome, Subscriber};
+use crate::execute::{Cancellation, Urgency};
+use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
+use crate::graph::{Graph, Step, StepIndex};
+use crate::name::{AttemptId, RunId};
+use crate::plan::{Decider, Execution, Foreseen, Observations, Outputs, RunFacts, Scope, foresee, observe};
+use crate::process::LazyWarden;
+use crate::project::Project;
+use crate::record::Journal;
+use crate::schedule::{Limits, Machine, Need, Settled, WrongOrder, priorities};
+
+/// Runs a pipeline.
+///
+/// # Errors
+/// If it cannot begin: an input is missing, a part of a key cannot be computed, an ancestor outside of the selection has no
+/// result, a step asks for more than the machine has. What fails after that is told as events and in the outcome.
+pub async fn run(
+    project: &Project,
+    graph: Graph,
+    options: RunOptions,
+    mut subscribers: Vec<Box<dyn Subscriber>>,
+    cancel: Cancellation,
+) -> Result<RunSummary, EngineError> {
+    let (now, started) = (jiff::Timestamp::now(), Instant::now());
+    let id = RunId::generate(now);
+    let scope = Scope::of(&graph, &options.selection)?;
+    let limits = machine_facts::limits(options.jobs);
+    check_needs(&graph, &limits)?;
+    // While this is held, no collection of garbage removes anything.
+    let running = project.cache().running()?;
+    let folder = project.root().to_owned();
+    let git = tokio::task::spawn_blocking(move || git::state(&folder));
+    let warden = Arc::new(LazyWarden::new(project.program(), project.state()));
+    let observations = observe(project, &graph, &warden).await?;
+    let foreseen = {
+        let decider = Decider { project, graph: &graph, observations: &observations, warden: &warden };
+        foresee(&decider, &scope).await?
+    };
+    let git = git.await.ok().flatten();
+    subscribers.insert(0, Box::new(Journal::begin(&project.run_folder(&id))?));
+    let facts = RunFacts {
+        id: id.to_string(),
+        commit: git.as_ref().map(|git| git.commit.clone()).unwrap_or_default(),
+        time: now.to_string(),
+    };
+    let mut conductor = Conductor::new(
+        project,
+        graph,
+        &options,
+        cancel,
+        Ready { scope, observations, foreseen, warden, limits, facts, id, started, subscribers },
+    );
+    conductor.tell_start(&options, git);
+    let summary = conductor.conduct().await;
+    drop(running);
+    summary
+}
+
+fn check_needs(graph: &Graph, limits: &Limits) -> Result<(), EngineError> {
+    for step in &graph.steps {
+        if let Some((wanted, available)) = limits.impossible(&need(step)) {
+            return Err(EngineError::TooLarge { step: step.id.to_string(), wanted, available });
+        }
+    }
+    Ok(())
+}
+
+/// What a step needs while it runs.
+pub(super) fn need(step: &Step) -> Need {
+    let resources = &step.resources;
+    Need {
+        cpus: resources.cpus,
+        memory: resources.memory.unwrap_or(0),
+        gpus: resources.gpus,
+        tokens: resources.tokens.clone(),
+    }
+}
+
+/// What was prepared before a run begins.
+struct Ready {
+    scope: Scope,
+    observations: Observations,
+    foreseen: Vec<Foreseen>,
+    warden: Arc<LazyWarden>,
+    limits: Limits,
+    facts: RunFacts,
+    id: RunId,
+    started: Instant,
+    subscribers: Vec<Box<dyn Subscriber>>,
+}
+
+/// What is known in a run.
+pub(super) struct Conductor {
+    pub(super) project: Project,
+    pub(super) graph: Arc<Graph>,
+    pub(super) scope: Scope,
+    pub(super) observations: Observations,
+    pub(super) warden: Arc<LazyWarden>,
+    pub(super) machine: Machine,
+    pub(super) teller: Teller,
+    pub(super) cancel: Cancellation,
+    pub(super) keep_going: bool,
+    pub(super) facts: RunFacts,
+    pub(super) id: RunId,
+    /// By step: what was foreseen, as long as it holds.
+    pub(super) foreseen: Vec<Option<Foreseen>>,
+    /// By step: its outputs, once they are known.
+    pub(super) outputs: Vec<Option<Outputs>>,
+    /// By step: what is to be executed, from the decision to the end of the attempt.
+    pub(super) executions: BTreeMap<usize, Execution>,
+    /// By step: why it runs again although it was done.
+    pub(super) restore: BTreeMap<usize, String>,
+    /// By step: how many attempts failed.
+    pub(super) failed_attempts: BTreeMap<usize, u32>,
+    /// Steps whose producer gave other bytes while they ran or waited for their turn.
+    pub(super) stale: BTreeSet<usize>,
+    /// Keys that run in this process, with the steps that wait for them.
+    pub(super) in_flight: BTreeMap<Key, Vec<usize>>,
+    pub(super) attempts: JoinSet<End>,
+    pub(super) attempt_count: u64,
+    pub(super) infrastructure_failed: bool,
+    pub(super) gate_closed: bool,
+    pub(super) interrupted: bool,
+}
+
+impl Conductor {
+    fn new(
+        project: &Project,
+        graph: Graph,
+        options: &RunOptions,
+        cancel: Cancellation,
+        ready: Ready,
+    ) -> Self {
+        let upstream: Vec<Vec<usize>> = (0..graph.steps.len())
+            .map(|step| graph.upstream(StepIndex::new(step)).into_iter().map(StepIndex::get).collect())
+            .collect();
+        let downstream: Vec<Vec<usize>> = graph
+            .downstream()
+            .into_iter()
+            .map(|steps| steps.into_iter().map(StepIndex::get).collect())
+            .collect();
+        let order: Vec<usize> = graph.order.iter().map(|index| index.get()).collect();
+        let durations: Vec<u64> = graph.steps.iter().map(|step| duration(project, &graph, step)).collect();
+        let priority = priorities(&order, &downstream, &durations);
+        let machine = Machine::new(upstream, ready.scope.considered.clone(), priority, ready.limits);
+        Self {
+            project: project.clone(),
+            machine,
+            teller: Teller::new(ready.subscribers, ready.started),
+            cancel,
+            keep_going: options.keep_going,
+            facts: ready.facts,
+            id: ready.id,
+            outputs: vec![None; graph.steps.len()],
+            foreseen: ready.foreseen.into_iter().map(Some).collect(),
+            graph: Arc::new(graph),
+            scope: ready.scope,
+            observations: ready.observations,
+            warden: ready.warden,
+            executions: BTreeMap::new(),
+            restore: BTreeMap::new(),
+            failed_attempts: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            attempts: JoinSet::new(),
+            attempt_count: 0,
+            infrastructure_failed: false,
+            gate_closed: false,
+            interrupted: false,
+        }
+    }
+
+    fn tell_start(&mut self, options: &RunOptions, git: Option<event::Git>) {
+        let json = |values: &BTreeMap<String, crate::Value>| {
+            let value = |value: &crate::Value| serde_json::to_value(value).unwrap_or_default();
+            values.iter().map(|(name, document)| (name.clone(), value(document))).collect()
+        };
+        self.teller.tell(Event::RunStarted {
+            version: event::VERSION,
+            run: self.id.clone(),
+            pipeline: self.graph.pipeline.clone(),
+            file: self.project.relative(&self.graph.file).to_string(),
+            cause: options.cause.clone(),
+            git,
+            overrides: json(&self.graph.overrides),
+            params: json(&self.graph.params),
+            steps: self.graph.steps.len(),
+        });
+        for warning in self.graph.warnings.clone() {
+            self.teller.tell(Event::Notice { message: warning });
+        }
+    }
+
+    async fn conduct(mut self) -> Result<RunSummary, EngineError> {
+        loop {
+            self.interrupted |= self.is_cancelled() && !self.machine.is_finished();
+            if self.interrupted {
+                self.machine.stop(0);
+            } else if self.advance().await {
+                continue;
+            }
+            if self.attempts.is_empty() {
+                break;
+            }
+            let cancel = self.cancel.clone();
+            tokio::select! {
+                ended = self.attempts.join_next() => {
+                    if let Some(ended) = ended {
+                        self.ended(ended.expect("an attempt's task does not panic")).await;
+                    }
+                }
+                () = cancel.at_least(Urgency::Terminate), if !self.interrupted => {}
+            }
+        }
+        Ok(self.finish().await)
+    }
+
+    /// Decides and starts whatever can be; whether there was anything.
+    async fn advance(&mut self) -> bool {
+        let mut advanced = false;
+        while let Some(step) = self.machine.next_to_decide() {
+            self.decide(step).await;
+            advanced = true;
+        }
+        while let Some((step, gpus)) = self.machine.next_to_start() {
+            self.start(step, gpus).await;
+            advanced = true;
+        }
+        advanced
+    }
+
+    async fn finish(mut self) -> RunSummary {
+        // Nothing runs, nothing can be decided: what is left was stopped, or the schedule has a bug.
+        if !self.machine.is_finished() && !self.machine.is_stopped() {
+            tracing::error!("the schedule came to a halt with steps left");
+            self.infrastructure_failed = true;
+            self.machine.stop(0);
+        }
+        for (step, by) in self.machine.give_up() {
+            if !self.interrupted {
+                self.tell_blocked(step, by);
+            }
+        }
+        let counts = self.teller.counts();
+        let outcome = if self.interrupted {
+            Outcome::Interrupted
+        } else if self.infrastructure_failed {
+            Outcome::InfrastructureFailed
+        } else if counts.failed > 0 {
+            Outcome::StepFailed
+        } else if self.gate_closed {
+            Outcome::GateClosed
+        } else {
+            Outcome::Succeeded
+        };
+        let wall_ms = self.teller.wall_ms();
+        self.teller.tell(Event::RunFinished { outcome, wall_ms, counts });
+        self.warden.shutdown().await;
+        RunSummary { run: self.id, outcome, counts, wall_ms }
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancel.urgency() >= Urgency::Terminate
+    }
+
+    pub(super) fn step(&self, step: usize) -> &Step {
+        &self.graph.steps[step]
+    }
+
+    /// Ends a step, and tells what cannot run because of it.
+    pub(super) fn settle(&mut self, step: usize, settled: Settled) {
+        match self.machine.settle(step, settled) {
+            Ok(blocked) => {
+                for (step, by) in blocked {
+                    self.tell_blocked(step, by);
+                }
+            }
+            Err(error) => self.contradiction(&error),
+        }
+    }
+
+    /// Fails a step for good.
+    pub(super) fn fail(&mut self, step: usize, attempt: Option<AttemptId>, report: FailureReport) {
+        match report.failure {
+            Failure::Infrastructure(_) => self.infrastructure_failed = true,
+            Failure::Cancelled => self.interrupted = true,
+            Failure::Step(_) => {}
+        }
+        self.executions.remove(&step);
+        self.teller.tell(Event::StepFailed { step: self.step(step).id.clone(), attempt, report });
+        self.settle(step, Settled::Failed);
+        if !self.keep_going {
+            self.machine.stop(step);
+        }
+    }
+
+    /// Fails a step because of an error of the engine.
+    pub(super) fn fail_with(&mut self, step: usize, error: &EngineError) {
+        let message = crate::execute::describe(error);
+        let failure = match error.kind() {
+            crate::error::ErrorKind::Usage => Failure::Step(StepFailure::NotStarted { reason: message }),
+            crate::error::ErrorKind::Infrastructure => {
+                Failure::Infrastructure(InfraFailure::Storage { message })
+            }
+        };
+        let report = FailureReport { failure, tail: Vec::new(), log: None, hint: error.hint() };
+        self.fail(step, None, report);
+    }
+
+    /// The schedule refused an order: a bug of ours. The run stops instead of going on with a state that is not true.
+    pub(super) fn contradiction(&mut self, error: &WrongOrder) {
+        tracing::error!(%error, "the schedule contradicts itself");
+        self.infrastructure_failed = true;
+        self.machine.stop(0);
+    }
+
+    fn tell_blocked(&mut self, step: usize, by: usize) {
+        let (step, by) = (self.step(step).id.clone(), self.step(by).id.clone());
+        self.teller.tell(Event::StepBlocked { step, by });
+    }
+}
+
+/// Where a step's last duration is remembered.
+const DURATION: &str = "duration";
+/// What a step is thought to take that never ran, in milliseconds.
+const UNKNOWN_DURATION: u64 = 1000;
+
+fn duration(project: &Project, graph: &Graph, step: &Step) -> u64 {
+    let bytes = project.cache().recall(DURATION, &duration_name(graph, step));
+    bytes.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?))).unwrap_or(UNKNOWN_DURATION)
+}
+
+pub(super) fn remember_duration(project: &Project, graph: &Graph, step: &Step, wall_ms: u64) {
+    project.cache().remember(DURATION, &duration_name(graph, step), &wall_ms.to_le_bytes());
+}
+
+fn duration_name(graph: &Graph, step: &Step) -> Vec<u8> {
+    format!("{}\0{}", graph.pipeline, step.id).into_bytes()
+}

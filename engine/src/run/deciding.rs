@@ -1,0 +1,205 @@
+//! Deciding about one step of a run, when all before it is settled.
+
+use std::collections::BTreeMap;
+
+use super::conductor::{Conductor, need};
+use crate::error::EngineError;
+use crate::event::{Event, SkipReason};
+use crate::execute::publish;
+use crate::failure::{Failure, FailureReport, StepFailure};
+use crate::graph::StepIndex;
+use crate::plan::{
+    Content, Contest, Decider, Decision, Execution, Foreseen, Insist, Manner, Outputs, Satisfied, Upstream,
+    ask, metrics, needs_itself, record_contest,
+};
+use crate::schedule::Settled;
+
+impl Conductor {
+    /// Decides about a step and does what follows: settles it, or queues it.
+    pub(super) async fn decide(&mut self, step: usize) {
+        if let Err(error) = self.try_decide(step).await {
+            self.fail_with(step, &error);
+        }
+    }
+
+    async fn try_decide(&mut self, step: usize) -> Result<(), EngineError> {
+        let decision = match self.foreseen[step].take() {
+            Some(Foreseen::Skipped(reason)) => {
+                self.teller.tell(Event::StepSkipped { step: self.step(step).id.clone(), reason });
+                self.settle(step, Settled::LeftOut);
+                return Ok(());
+            }
+            Some(Foreseen::Decided(decision)) => decision,
+            Some(Foreseen::Maybe(_) | Foreseen::Blocked(_) | Foreseen::Ignored) | None => {
+                self.decide_now(step).await?
+            }
+        };
+        match decision {
+            Decision::Satisfied(satisfied) => self.satisfied(step, satisfied),
+            Decision::Execute(execution) => self.must_run(step, *execution),
+            Decision::Moved(message) => {
+                let failure = Failure::Step(StepFailure::TargetMoved { message });
+                let hint = Some(
+                    "run with --force for this step to take the target over, or undo the change".to_owned(),
+                );
+                self.fail(step, None, FailureReport { failure, tail: Vec::new(), log: None, hint });
+                Ok(())
+            }
+        }
+    }
+
+    async fn decide_now(&self, step: usize) -> Result<Decision, EngineError> {
+        let decider = Decider {
+            project: &self.project,
+            graph: &self.graph,
+            observations: &self.observations,
+            warden: &self.warden,
+        };
+        let upstream = |producer: StepIndex| match &self.outputs[producer.get()] {
+            Some(outputs) => Upstream::Known(outputs),
+            None => Upstream::LeftOut,
+        };
+        let insist = match (self.restore.get(&step), self.scope.forced[step]) {
+            (Some(reason), _) => Insist::Restore(reason),
+            (None, true) => Insist::Forced,
+            (None, false) => Insist::No,
+        };
+        let index = StepIndex::new(step);
+        let decision = decider.decide(index, insist, upstream).await?;
+        if let Decision::Satisfied(satisfied) = &decision {
+            let again = needs_itself(&self.project, &self.graph, self.step(step), &satisfied.outputs)?;
+            if let Some(reason) = again {
+                return decider.decide(index, Insist::Restore(&reason), upstream).await;
+            }
+        }
+        Ok(decision)
+    }
+
+    fn satisfied(&mut self, step: usize, satisfied: Satisfied) -> Result<(), EngineError> {
+        let id = self.step(step).id.clone();
+        self.note_contest(satisfied.contest.as_ref(), satisfied.key)?;
+        match satisfied.manner {
+            Manner::Cached => {
+                let outputs = satisfied.outputs.iter();
+                self.teller.tell(Event::StepCached {
+                    step: id,
+                    key: satisfied.key,
+                    saved_ms: satisfied.saved_ms,
+                    outputs: outputs
+                        .filter_map(|(name, artifact)| Some((name.to_string(), artifact.clone()?)))
+                        .collect(),
+                });
+            }
+            Manner::Done => {
+                self.teller.tell(Event::StepSkipped { step: id, reason: SkipReason::EffectDone });
+            }
+            Manner::Held(message) => {
+                self.teller.tell(Event::StepSkipped { step: id, reason: SkipReason::Held { message } });
+            }
+        }
+        self.outputs_known(step, satisfied.outputs)
+    }
+
+    /// Publishes, reads the metrics, asks the gate, and settles the step.
+    pub(super) fn outputs_known(&mut self, step: usize, outputs: Outputs) -> Result<(), EngineError> {
+        for placed in publish(&self.project, &self.graph, self.step(step), &outputs, &self.id)? {
+            self.teller.tell(Event::Published {
+                step: self.step(step).id.clone(),
+                output: placed.output,
+                path: placed.path,
+                displaced: placed.displaced.map(String::from),
+            });
+        }
+        let settled = match self.gate_is_open(step, &outputs)? {
+            true => Settled::Done,
+            false => Settled::Closed,
+        };
+        self.gate_closed |= settled == Settled::Closed;
+        self.outputs[step] = Some(outputs);
+        self.settle(step, settled);
+        Ok(())
+    }
+
+    fn gate_is_open(&mut self, step: usize, outputs: &Outputs) -> Result<bool, EngineError> {
+        let Some(values) = metrics(&self.project, self.step(step), outputs)? else { return Ok(true) };
+        let id = self.step(step).id.clone();
+        if !values.is_empty() {
+            self.teller.tell(Event::Metrics { step: id.clone(), values: values.clone() });
+        }
+        if self.step(step).gate.is_empty() {
+            return Ok(true);
+        }
+        let conditions = ask(self.step(step), &values)?;
+        let open = conditions.iter().all(|condition| condition.holds != Some(false));
+        self.teller.tell(Event::Gate { step: id, open, conditions });
+        Ok(open)
+    }
+
+    fn must_run(&mut self, step: usize, execution: Execution) -> Result<(), EngineError> {
+        let lost = self.lost_producers(step, &execution)?;
+        if !lost.is_empty() {
+            for (producer, reason) in &lost {
+                self.restore.insert(*producer, reason.clone());
+                self.foreseen[*producer] = None;
+            }
+            let producers: Vec<usize> = lost.into_keys().collect();
+            return match self.machine.reopen(&producers, step) {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    self.contradiction(&error);
+                    Ok(())
+                }
+            };
+        }
+        self.teller.tell(Event::StepQueued {
+            step: self.step(step).id.clone(),
+            key: execution.resolved.key,
+            reason: execution.reason.clone(),
+        });
+        self.executions.insert(step, execution);
+        if let Err(error) = self.machine.ready(step, need(self.step(step))) {
+            self.contradiction(&error);
+        }
+        Ok(())
+    }
+
+    /// The producers whose artifacts this execution needs and the cache has lost, with the reason to run them again.
+    fn lost_producers(
+        &self,
+        step: usize,
+        execution: &Execution,
+    ) -> Result<BTreeMap<usize, String>, EngineError> {
+        let mut lost = BTreeMap::new();
+        for material in &execution.resolved.materials {
+            let Content::Artifact { artifact, producers } = &material.content else { continue };
+            if self.project.cache().available(artifact)? {
+                continue;
+            }
+            for producer in producers {
+                let Some(outputs) = &self.outputs[producer.get()] else { continue };
+                for (name, artifact) in outputs {
+                    let Some(artifact) = artifact else { continue };
+                    if !self.project.cache().available(artifact)? {
+                        let reason =
+                            format!("its output {name} is needed by {} and gone", self.step(step).id);
+                        lost.entry(producer.get()).or_insert(reason);
+                    }
+                }
+            }
+        }
+        Ok(lost)
+    }
+
+    pub(super) fn note_contest(
+        &self,
+        contest: Option<&Contest>,
+        key: tidemill_cache::Key,
+    ) -> Result<(), EngineError> {
+        match contest {
+            Some(contest) => {
+                Ok(record_contest(&self.project, &contest.model, &contest.id, contest.rival, key)?)
+            }
+            None => Ok(()),
+        }
+    }
+}

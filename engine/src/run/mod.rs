@@ -1,0 +1,49 @@
+//! The conductor: the one loop that asks the plan, feeds the schedule, drives attempts and tells what happens.
+
+mod attempts;
+mod conductor;
+mod deciding;
+mod git;
+mod leftovers;
+mod machine_facts;
+mod teller;
+
+use crate::event::{Cause, Counts, Outcome};
+use crate::name::RunId;
+use crate::plan::Selection;
+
+pub use conductor::run;
+
+/// How a run is to go.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Which steps may execute.
+    pub selection: Selection,
+    /// How many steps may run at once; as many as there are cores if nothing was said.
+    pub jobs: Option<usize>,
+    /// Whether independent branches go on after a failure.
+    pub keep_going: bool,
+    /// What started the run.
+    pub cause: Cause,
+}
+
+impl RunOptions {
+    /// A run of everything.
+    #[must_use]
+    pub fn new(cause: Cause) -> Self {
+        Self { selection: Selection::default(), jobs: None, keep_going: false, cause }
+    }
+}
+
+/// How a run went.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct RunSummary {
+    /// Its id.
+    pub run: RunId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How many steps ended in which way.
+    pub counts: Counts,
+    /// Wall time in milliseconds.
+    pub wall_ms: u64,
+}

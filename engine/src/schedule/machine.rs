@@ -1,0 +1,429 @@
+//! The state machine of a run: every step is in one state, and one function changes it.
+
+use std::collections::{BTreeSet, BinaryHeap};
+
+use super::limits::{Held, Limits, Need};
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Its outputs are known: found or made.
+    Done,
+    /// Its outputs are known, and its gate says no.
+    Closed,
+    /// It was left out.
+    LeftOut,
+    /// It failed.
+    Failed,
+    /// Another step keeps it from running.
+    Blocked {
+        /// The step that failed, or whose gate is closed.
+        by: usize,
+    },
+}
+
+/// A change of state that the machine does not allow: a bug in whoever asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("step {step} cannot become {wanted} while it is {present}")]
+pub struct WrongOrder {
+    step: usize,
+    present: &'static str,
+    wanted: &'static str,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Steps before it are not settled.
+    Waiting,
+    /// All before it is settled; somebody looks up what is known.
+    Deciding,
+    /// It has to run and waits for its turn.
+    Ready(Need),
+    /// It runs.
+    Running(Held),
+    /// It ended.
+    Settled(Settled),
+}
+
+impl State {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Deciding => "deciding",
+            Self::Ready(_) => "ready",
+            Self::Running(_) => "running",
+            Self::Settled(_) => "settled",
+        }
+    }
+}
+
+/// The state of all steps of a run.
+#[derive(Debug)]
+pub struct Machine {
+    states: Vec<State>,
+    upstream: Vec<Vec<usize>>,
+    downstream: Vec<Vec<usize>>,
+    /// By step: how many steps before it are not settled.
+    open: Vec<usize>,
+    priority: Vec<u64>,
+    limits: Limits,
+    to_decide: BTreeSet<usize>,
+    /// Ready steps, the highest priority on top, then the first of the file.
+    ready: BinaryHeap<(u64, std::cmp::Reverse<usize>)>,
+    considered: Vec<bool>,
+    unsettled: usize,
+    stopped_by: Option<usize>,
+}
+
+impl Machine {
+    /// A run over these steps; those that are not `considered` are as if they did not exist.
+    #[must_use]
+    pub fn new(upstream: Vec<Vec<usize>>, considered: Vec<bool>, priority: Vec<u64>, limits: Limits) -> Self {
+        let count = upstream.len();
+        let mut downstream = vec![Vec::new(); count];
+        for (step, producers) in upstream.iter().enumerate() {
+            for &producer in producers {
+                downstream[producer].push(step);
+            }
+        }
+        let mut machine = Self {
+            states: (0..count).map(|_| State::Waiting).collect(),
+            open: upstream.iter().map(Vec::len).collect(),
+            upstream,
+            downstream,
+            priority,
+            limits,
+            to_decide: BTreeSet::new(),
+            ready: BinaryHeap::new(),
+            unsettled: considered.iter().filter(|considered| **considered).count(),
+            considered,
+            stopped_by: None,
+        };
+        for step in 0..count {
+            if machine.considered[step] && machine.open[step] == 0 {
+                machine.to_decide.insert(step);
+            }
+        }
+        machine
+    }
+
+    /// Takes a step about which may be decided now.
+    pub fn next_to_decide(&mut self) -> Option<usize> {
+        let step = self.to_decide.pop_first()?;
+        self.states[step] = State::Deciding;
+        Some(step)
+    }
+
+    /// A step that was decided about has to run.
+    ///
+    /// # Errors
+    /// If nobody was deciding about it.
+    pub fn ready(&mut self, step: usize, need: Need) -> Result<(), WrongOrder> {
+        match self.states[step] {
+            State::Deciding => {
+                self.states[step] = State::Ready(need);
+                self.ready.push((self.priority[step], std::cmp::Reverse(step)));
+                Ok(())
+            }
+            _ => self.wrong(step, "ready"),
+        }
+    }
+
+    /// Takes the ready step that goes first among those that fit; with the ids of its GPUs. None once it was stopped.
+    pub fn next_to_start(&mut self) -> Option<(usize, Vec<String>)> {
+        if self.stopped_by.is_some() {
+            return None;
+        }
+        let mut passed_over = Vec::new();
+        let mut started = None;
+        while let Some(entry) = self.ready.pop() {
+            let step = entry.1.0;
+            let State::Ready(need) = &self.states[step] else { continue };
+            if let Some(held) = self.limits.take(need) {
+                let gpus = held.gpus.clone();
+                self.states[step] = State::Running(held);
+                started = Some((step, gpus));
+                break;
+            }
+            passed_over.push(entry);
+        }
+        self.ready.extend(passed_over);
+        started
+    }
+
+    /// A running or ready step gives its place back and is decided about again: it waits before a retry, or it waited
+    /// for another run that now made its result, or its producer gave other bytes.
+    ///
+    /// # Errors
+    /// If it neither runs nor is about to.
+    pub fn pause(&mut self, step: usize) -> Result<(), WrongOrder> {
+        match std::mem::replace(&mut self.states[step], State::Deciding) {
+            State::Running(held) => {
+                self.limits.give_back(held);
+                Ok(())
+            }
+            State::Deciding | State::Ready(_) => Ok(()),
+            other => {
+                self.states[step] = other;
+                self.wrong(step, "paused")
+            }
+        }
+    }
+
+    /// A step ended. Returns the steps that can no longer run because of it, each with the step that is to blame.
+    ///
+    /// # Errors
+    /// If it ended before, or was never decided about.
+    pub fn settle(&mut self, step: usize, settled: Settled) -> Result<Vec<(usize, usize)>, WrongOrder> {
+        match std::mem::replace(&mut self.states[step], State::Settled(settled)) {
+            State::Running(held) => self.limits.give_back(held),
+            State::Deciding | State::Ready(_) => {}
+            other @ (State::Waiting | State::Settled(_)) => {
+                self.states[step] = other;
+                return self.wrong(step, "settled").map(|()| Vec::new());
+            }
+        }
+        self.unsettled -= 1;
+        let mut blocked = Vec::new();
+        let mut ended = vec![(step, settled)];
+        while let Some((step, settled)) = ended.pop() {
+            let blame = match settled {
+                Settled::Done | Settled::LeftOut => None,
+                Settled::Closed | Settled::Failed => Some(step),
+                Settled::Blocked { by } => Some(by),
+            };
+            for next in self.downstream[step].clone() {
+                self.open[next] -= 1;
+                match (&self.states[next], blame) {
+                    _ if !self.considered[next] => {}
+                    (State::Waiting, Some(by)) => {
+                        let settled = Settled::Blocked { by };
+                        self.states[next] = State::Settled(settled);
+                        self.unsettled -= 1;
+                        blocked.push((next, by));
+                        ended.push((next, settled));
+                    }
+                    (State::Waiting, None) if self.open[next] == 0 => {
+                        self.to_decide.insert(next);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        blocked.sort_unstable();
+        Ok(blocked)
+    }
+
+    /// Steps that were done run again, because their bytes are needed and gone; `waiter`, about which somebody is
+    /// deciding, waits for them.
+    ///
+    /// # Errors
+    /// If one was not done, or nobody is deciding about the waiter.
+    pub fn reopen(&mut self, steps: &[usize], waiter: usize) -> Result<(), WrongOrder> {
+        if !matches!(self.states[waiter], State::Deciding) {
+            return self.wrong(waiter, "waiting");
+        }
+        for &step in steps {
+            self.undo(step)?;
+        }
+        self.states[waiter] = State::Waiting;
+        Ok(())
+    }
+
+    /// The bytes of a step that ran again are not the same: what was done with the old ones is decided about anew. Returns
+    /// the steps that run or are ready with the old bytes; whoever runs them has to [`Machine::pause`] them in time.
+    ///
+    /// # Errors
+    /// If the machine contradicts itself.
+    pub fn invalidate_after(&mut self, step: usize) -> Result<Vec<usize>, WrongOrder> {
+        let mut stale = Vec::new();
+        for next in self.downstream[step].clone() {
+            match self.states[next] {
+                State::Settled(Settled::Done | Settled::Closed) => self.undo(next)?,
+                State::Ready(_) | State::Running(_) | State::Deciding => stale.push(next),
+                State::Waiting | State::Settled(_) => {}
+            }
+        }
+        Ok(stale)
+    }
+
+    fn undo(&mut self, step: usize) -> Result<(), WrongOrder> {
+        if !matches!(self.states[step], State::Settled(Settled::Done | Settled::Closed)) {
+            return self.wrong(step, "reopened");
+        }
+        self.states[step] = State::Waiting;
+        self.unsettled += 1;
+        if self.open[step] == 0 {
+            self.to_decide.insert(step);
+        }
+        for next in self.downstream[step].clone() {
+            self.open[next] += 1;
+            self.to_decide.remove(&next);
+        }
+        Ok(())
+    }
+
+    /// Nothing new starts from now on. Running steps may end.
+    pub fn stop(&mut self, by: usize) {
+        self.stopped_by.get_or_insert(by);
+    }
+
+    /// After a stop, when nothing runs: what was never started, each with the step that is to blame.
+    pub fn give_up(&mut self) -> Vec<(usize, usize)> {
+        let Some(by) = self.stopped_by else { return Vec::new() };
+        let mut blocked = Vec::new();
+        for step in 0..self.states.len() {
+            let never = matches!(self.states[step], State::Ready(_) | State::Waiting | State::Deciding);
+            if never && self.considered[step] {
+                self.states[step] = State::Settled(Settled::Blocked { by });
+                self.unsettled -= 1;
+                blocked.push((step, by));
+            }
+        }
+        self.to_decide.clear();
+        self.ready.clear();
+        blocked
+    }
+
+    /// How a step ended, if it did.
+    #[must_use]
+    pub fn settled(&self, step: usize) -> Option<Settled> {
+        match self.states[step] {
+            State::Settled(settled) => Some(settled),
+            _ => None,
+        }
+    }
+
+    /// Whether every step ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.unsettled == 0
+    }
+
+    /// Whether it was stopped.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped_by.is_some()
+    }
+
+    /// The steps that one depends on.
+    #[must_use]
+    pub fn upstream(&self, step: usize) -> &[usize] {
+        &self.upstream[step]
+    }
+
+    fn wrong(&self, step: usize, wanted: &'static str) -> Result<(), WrongOrder> {
+        Err(WrongOrder { step, present: self.states[step].name(), wanted })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn limits(jobs: usize) -> Limits {
+        Limits::new(jobs, 64, u64::MAX, Vec::new())
+    }
+
+    fn one_core() -> Need {
+        Need { cpus: 1, ..Need::default() }
+    }
+
+    #[test]
+    fn a_failure_blocks_what_depends_on_it() {
+        let upstream = vec![vec![], vec![0], vec![1], vec![]];
+        let mut machine = Machine::new(upstream, vec![true; 4], vec![0; 4], limits(4));
+        assert_eq!(machine.next_to_decide(), Some(0));
+        assert_eq!(machine.settle(0, Settled::Failed).unwrap(), [(1, 0), (2, 0)]);
+        assert_eq!(machine.next_to_decide(), Some(3));
+        assert_eq!(machine.settled(2), Some(Settled::Blocked { by: 0 }));
+    }
+
+    #[test]
+    fn a_step_that_did_not_begin_cannot_end() {
+        let mut machine = Machine::new(vec![vec![], vec![0]], vec![true; 2], vec![0; 2], limits(1));
+        assert!(machine.settle(1, Settled::Done).is_err());
+        assert!(machine.ready(0, one_core()).is_err());
+    }
+
+    #[test]
+    fn a_producer_that_is_needed_again_goes_first() {
+        let mut machine = Machine::new(vec![vec![], vec![0]], vec![true; 2], vec![0; 2], limits(1));
+        assert_eq!(machine.next_to_decide(), Some(0));
+        machine.settle(0, Settled::Done).unwrap();
+        assert_eq!(machine.next_to_decide(), Some(1));
+        machine.reopen(&[0], 1).unwrap();
+        assert_eq!(machine.next_to_decide(), Some(0));
+        assert_eq!(machine.next_to_decide(), None);
+        machine.settle(0, Settled::Done).unwrap();
+        assert_eq!(machine.next_to_decide(), Some(1));
+        machine.settle(1, Settled::Done).unwrap();
+        assert!(machine.is_finished());
+    }
+
+    /// A graph where every step depends on some earlier ones.
+    fn graphs() -> impl Strategy<Value = Vec<Vec<usize>>> {
+        prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 0..4), 1..24).prop_map(
+            |steps| {
+                let producers = |(step, picks): (usize, Vec<prop::sample::Index>)| match step {
+                    0 => Vec::new(),
+                    step => picks
+                        .iter()
+                        .map(|pick| pick.index(step))
+                        .collect::<BTreeSet<_>>()
+                        .into_iter()
+                        .collect(),
+                };
+                steps.into_iter().enumerate().map(producers).collect()
+            },
+        )
+    }
+
+    proptest! {
+        /// A schedule never starts early, never exceeds a limit, and always ends, whatever the steps do.
+        #[test]
+        fn a_schedule_is_sound(
+            upstream in graphs(),
+            jobs in 1usize..4,
+            fates in prop::collection::vec(0u8..6, 24),
+            durations in prop::collection::vec(0u64..9, 24),
+        ) {
+            let count = upstream.len();
+            let mut machine =
+                Machine::new(upstream.clone(), vec![true; count], durations[..count].to_vec(), limits(jobs));
+            let mut running: Vec<usize> = Vec::new();
+            let mut turns = 0;
+            while !machine.is_finished() {
+                turns += 1;
+                prop_assert!(turns < 10_000, "it does not end");
+                while let Some(step) = machine.next_to_decide() {
+                    for producer in &upstream[step] {
+                        prop_assert!(machine.settled(*producer).is_some(), "decided early");
+                    }
+                    match fates[step] {
+                        0 => { machine.settle(step, Settled::Done).unwrap(); }
+                        1 => { machine.settle(step, Settled::LeftOut).unwrap(); }
+                        _ => machine.ready(step, one_core()).unwrap(),
+                    }
+                }
+                while let Some((step, _)) = machine.next_to_start() {
+                    for producer in &upstream[step] {
+                        let fine = matches!(machine.settled(*producer), Some(Settled::Done | Settled::LeftOut));
+                        prop_assert!(fine, "started early");
+                    }
+                    running.push(step);
+                    prop_assert!(running.len() <= jobs, "too many at once");
+                }
+                if let Some(step) = running.pop() {
+                    let settled = match fates[step] {
+                        2 => Settled::Failed,
+                        3 => Settled::Closed,
+                        _ => Settled::Done,
+                    };
+                    machine.settle(step, settled).unwrap();
+                }
+            }
+        }
+    }
+}
