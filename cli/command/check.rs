@@ -1,0 +1,46 @@
+//! `tidemill check`.
+
+use serde::Serialize;
+
+use crate::args::PipelineArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::ui::style::Tone;
+use crate::ui::text::{clean, count};
+
+/// Check a pipeline file, and show all its mistakes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+}
+
+#[derive(Serialize)]
+struct Checked<'a> {
+    pipeline: &'a str,
+    file: &'a str,
+    steps: usize,
+    warnings: &'a [String],
+}
+
+/// Checks the pipeline.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
+    let (_, graph) = context.load(&args.pipeline)?;
+    let checked = Checked {
+        pipeline: graph.pipeline.as_str(),
+        file: context.relative(&graph.file).as_str(),
+        steps: graph.steps.len(),
+        warnings: &graph.warnings,
+    };
+    let paint = context.ui.out.paint;
+    context.ui.result(&checked, || {
+        let ok = paint.text(Tone::Good, "ok");
+        let mut text = format!("{}: {ok}, {}\n", clean(checked.file), count(checked.steps, "step"));
+        for warning in checked.warnings {
+            text.push_str(&format!("  {}: {}\n", paint.text(Tone::Warn, "note"), clean(warning)));
+        }
+        text
+    })?;
+    Ok(Exit::Done)
+}

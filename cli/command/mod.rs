@@ -1,0 +1,16 @@
+//! The commands, one file each: the arguments, whose comments are the help, and `run`, which asks the engine for one thing
+//! and hands the answer to the [`crate::ui`].
+
+pub(crate) mod cache;
+pub(crate) mod check;
+pub(crate) mod get;
+pub(crate) mod graph;
+pub(crate) mod log;
+pub(crate) mod models;
+pub(crate) mod plan;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod schema;
+pub(crate) mod serve;
+pub(crate) mod show;
+pub(crate) mod step;

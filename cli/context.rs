@@ -1,0 +1,204 @@
+//! The world as a command sees it: the only reader of the environment, the working folder and the terminal.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::{self, IsTerminal as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use tidemill_engine::event::Cause;
+use tidemill_engine::graph::Graph;
+use tidemill_engine::project::{self, Located, PROJECT_FILE, STATE_FOLDER};
+use tidemill_engine::{LoadError, Project, Settings};
+
+use crate::args::{Global, PipelineArgs, When};
+use crate::error::CliError;
+use crate::ui::Ui;
+use crate::ui::sink::{Form, Loudness, Stream};
+use crate::ui::style::Paint;
+
+/// Variables that CI systems set.
+const CI_VARIABLES: [&str; 7] =
+    ["CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD"];
+/// The width of a terminal that does not tell its own.
+const WIDTH: usize = 100;
+
+/// What a command knows of the world.
+pub(crate) struct Context {
+    /// The working folder (absolute), `-C` applied.
+    pub(crate) folder: Utf8PathBuf,
+    /// The way out.
+    pub(crate) ui: Ui,
+    /// The width of the terminal.
+    pub(crate) width: usize,
+    /// Whether a CI system started this.
+    pub(crate) ci: bool,
+    environment: BTreeMap<String, String>,
+}
+
+impl Context {
+    /// The world, as the global flags want it seen.
+    pub(crate) fn new(global: &Global) -> Result<Self, CliError> {
+        let environment: BTreeMap<String, String> = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let ci = CI_VARIABLES.iter().any(|name| is_set(&environment, name));
+        Ok(Self {
+            folder: folder(global.folder.as_deref())?,
+            ui: ui(global, &environment, ci),
+            width: terminal_size::terminal_size_of(io::stderr()).map_or(WIDTH, |(width, _)| width.0.into()),
+            ci,
+            environment,
+        })
+    }
+
+    /// What starts a run here.
+    pub(crate) fn cause(&self) -> Cause {
+        match self.ci {
+            true => Cause::Ci,
+            false => Cause::Command,
+        }
+    }
+
+    /// A variable of the environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str)
+    }
+
+    /// A path as people write it here: relative to the working folder where it lies below it.
+    pub(crate) fn relative<'a>(&self, path: &'a Utf8Path) -> &'a Utf8Path {
+        path.strip_prefix(&self.folder).unwrap_or(path)
+    }
+
+    /// The project of a pipeline, and the pipeline loaded and checked.
+    pub(crate) fn load(&self, args: &PipelineArgs) -> Result<(Project, Graph), CliError> {
+        let Located { root, file } = project::locate(&self.folder, args.pipeline.as_deref())?;
+        let project = self.open(root)?;
+        let graph = tidemill_engine::load(&project, &file, &args.params.overrides(self));
+        let graph = graph.map_err(|error| self.named_from_here(error, &file))?;
+        Ok((project, graph))
+    }
+
+    /// The same mistakes, the pipeline file named as seen from the working folder.
+    fn named_from_here(&self, mut error: LoadError, file: &Utf8Path) -> LoadError {
+        if let LoadError::Diagnostics(diagnostics) = &mut error
+            && Some(diagnostics.source_name.as_str()) == file.file_name()
+        {
+            diagnostics.source_name = self.relative(file).to_string();
+        }
+        error
+    }
+
+    /// The project of the working folder.
+    pub(crate) fn project(&self) -> Result<Project, CliError> {
+        let root = project::root_of(&self.folder);
+        let is_project = [PROJECT_FILE, STATE_FOLDER].iter().any(|name| root.join(name).exists());
+        match is_project {
+            true => self.open(root),
+            false => self.open(project::locate(&self.folder, None)?.root),
+        }
+    }
+
+    fn open(&self, root: Utf8PathBuf) -> Result<Project, CliError> {
+        let program = env::current_exe().and_then(utf8);
+        let program = program.map_err(|source| CliError::Setup { action: "find this program", source })?;
+        Ok(Project::open(Settings {
+            root,
+            program,
+            environment: self.environment.clone(),
+            user: user(&self.environment),
+            catalog: tidemill_steps::catalog(),
+        })?)
+    }
+}
+
+fn utf8(path: std::path::PathBuf) -> io::Result<Utf8PathBuf> {
+    Utf8PathBuf::from_path_buf(path)
+        .map_err(|path| io::Error::new(io::ErrorKind::InvalidData, format!("{path:?} is not UTF-8")))
+}
+
+fn folder(chosen: Option<&Utf8Path>) -> Result<Utf8PathBuf, CliError> {
+    let current = env::current_dir().and_then(utf8);
+    let current = current.map_err(|source| CliError::Setup { action: "find the working folder", source })?;
+    let Some(chosen) = chosen else { return Ok(current) };
+    let folder = current.join(chosen).canonicalize_utf8().map_err(CliError::file("find", chosen))?;
+    match folder.is_dir() {
+        true => Ok(folder),
+        false => Err(CliError::usage(format!("{chosen} is not a folder"))),
+    }
+}
+
+/// Whether a variable says yes: it is there, not empty, and not `0` or `false`.
+fn is_set(environment: &BTreeMap<String, String>, name: &str) -> bool {
+    environment.get(name).is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+}
+
+/// Who acts, for records.
+fn user(environment: &BTreeMap<String, String>) -> String {
+    let named = ["USER", "LOGNAME"].iter().find_map(|name| environment.get(*name));
+    match named {
+        Some(name) if !name.is_empty() => name.clone(),
+        _ => format!("uid {}", rustix::process::getuid().as_raw()),
+    }
+}
+
+fn ui(global: &Global, environment: &BTreeMap<String, String>, ci: bool) -> Ui {
+    let is_dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
+    let stream = |is_terminal: bool| Stream {
+        terminal: is_terminal && !is_dumb && !ci,
+        paint: paint(global.color, is_terminal && !is_dumb, environment),
+    };
+    Ui {
+        out: stream(io::stdout().is_terminal()),
+        err: stream(io::stderr().is_terminal()),
+        form: if global.json { Form::Json } else { Form::Text },
+        loudness: match (global.quiet, global.verbose) {
+            (true, _) => Loudness::Quiet,
+            (false, 0) => Loudness::Normal,
+            (false, _) => Loudness::Detailed,
+        },
+    }
+}
+
+/// Whether to use colours: the flag decides, else `NO_COLOR`, else `CLICOLOR_FORCE`, else the stream.
+fn paint(when: When, is_terminal: bool, environment: &BTreeMap<String, String>) -> Paint {
+    let refused = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let coloured = match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => !refused && (is_set(environment, "CLICOLOR_FORCE") || is_terminal),
+    };
+    match coloured {
+        true => Paint::Coloured,
+        false => Paint::Plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn colours_are_a_matter_of_flag_variables_and_terminal() {
+        let none = environment(&[]);
+        assert_eq!(paint(When::Auto, true, &none), Paint::Coloured);
+        assert_eq!(paint(When::Auto, false, &none), Paint::Plain);
+        assert_eq!(paint(When::Always, false, &none), Paint::Coloured);
+        assert_eq!(paint(When::Never, true, &none), Paint::Plain);
+        let refused = environment(&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]);
+        assert_eq!(paint(When::Auto, true, &refused), Paint::Plain);
+        assert_eq!(paint(When::Always, true, &refused), Paint::Coloured);
+        assert_eq!(paint(When::Auto, false, &environment(&[("CLICOLOR_FORCE", "1")])), Paint::Coloured);
+        assert_eq!(paint(When::Auto, false, &environment(&[("CLICOLOR_FORCE", "0")])), Paint::Plain);
+    }
+
+    #[test]
+    fn someone_always_acts() {
+        assert_eq!(user(&environment(&[("USER", "ada"), ("LOGNAME", "x")])), "ada");
+        assert_eq!(user(&environment(&[("LOGNAME", "x")])), "x");
+        assert!(user(&environment(&[("USER", "")])).starts_with("uid "));
+    }
+}

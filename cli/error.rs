@@ -1,0 +1,200 @@
+//! Whatever can end a command early: its words, its advice, its exit code.
+
+use std::error::Error;
+use std::io;
+
+use camino::Utf8PathBuf;
+use serde_json::json;
+use tidemill_cache::CacheError;
+use tidemill_engine::project::ProjectError;
+use tidemill_engine::record::RecordError;
+use tidemill_engine::registry::RegistryError;
+use tidemill_engine::spec::Diagnostics;
+use tidemill_engine::{EngineError, LoadError};
+
+use crate::exit::Exit;
+use crate::ui::diagnostic;
+use crate::ui::sink::{Form, Ui};
+use crate::ui::style::{Paint, Tone};
+use crate::ui::text::clean;
+
+/// Why a command could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The arguments contradict each other or the world.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// No pipeline, or not exactly one.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// The pipeline file has mistakes.
+    #[error("{0}")]
+    Pipeline(Diagnostics),
+    /// A verb of the engine could not be done.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// A file could not be read or written.
+    #[error("cannot {action} {path}")]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Standard output could not be written.
+    #[error("cannot write to standard output")]
+    Output(#[from] io::Error),
+    /// Tidemill itself could not be set up on this machine.
+    #[error("cannot {action}")]
+    Setup {
+        /// What was tried.
+        action: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+macro_rules! engine_errors {
+    ($($error:ty),*) => {$(
+        impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self::Engine(error.into())
+            }
+        }
+    )*};
+}
+
+engine_errors!(EngineError, CacheError, RecordError, RegistryError);
+
+impl From<LoadError> for CliError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Diagnostics(diagnostics) => Self::Pipeline(diagnostics),
+            LoadError::Read { path, source } => Self::File { action: "read", path, source },
+        }
+    }
+}
+
+impl CliError {
+    /// An error of the arguments, without advice.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: None }
+    }
+
+    /// Turns an I/O error into this error: `.map_err(CliError::file("read", &path))`.
+    pub(crate) fn file(action: &'static str, path: &camino::Utf8Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File { action, path: path.to_owned(), source }
+    }
+
+    /// Its exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. } | Self::Pipeline(_) => Exit::Usage,
+            Self::Project(ProjectError::Io { .. }) | Self::Output(_) | Self::Setup { .. } => {
+                Exit::Infrastructure
+            }
+            Self::Project(_) => Exit::Usage,
+            Self::Engine(error) => error.kind().into(),
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound
+                | io::ErrorKind::AlreadyExists
+                | io::ErrorKind::IsADirectory
+                | io::ErrorKind::InvalidData => Exit::Usage,
+                _ => Exit::Infrastructure,
+            },
+        }
+    }
+
+    /// What to do, if that can be told.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::Project(error) => error.hint(),
+            Self::Engine(error) => error.hint(),
+            Self::Pipeline(_) | Self::File { .. } | Self::Output(_) | Self::Setup { .. } => None,
+        }
+    }
+
+    /// Tells the user: drawn on standard error, or, with `--json`, as an object on standard output.
+    pub(crate) fn tell(&self, ui: &Ui, width: usize) {
+        match ui.form {
+            // Nothing more can be said to who does not read standard output.
+            Form::Json => ui.result(&self.json(), String::new).unwrap_or_default(),
+            Form::Text => ui.tell(&self.text(ui.err.paint, width)),
+        }
+    }
+
+    /// The words for people.
+    pub(crate) fn text(&self, paint: Paint, width: usize) -> String {
+        if let Self::Pipeline(diagnostics) = self {
+            return diagnostic::draw(diagnostics, paint, width);
+        }
+        let mut text = format!("{}: {}\n", paint.text(Tone::Bad, "error"), clean(&self.to_string()));
+        for cause in self.causes() {
+            text.push_str(&format!("  because: {}\n", clean(&cause)));
+        }
+        if let Some(hint) = self.hint() {
+            text.push_str(&format!("{}: {}\n", paint.text(Tone::Strong, "hint"), clean(&hint)));
+        }
+        text
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let diagnostics = match self {
+            Self::Pipeline(diagnostics) => serde_json::to_value(diagnostics).ok(),
+            _ => None,
+        };
+        json!({ "error": {
+            "message": self.to_string(),
+            "causes": self.causes(),
+            "hint": self.hint(),
+            "exit": self.exit().code(),
+            "diagnostics": diagnostics,
+        }})
+    }
+
+    fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        causes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_with_its_causes_and_what_to_do() {
+        let error = CliError::file("read", "a.toml".into())(io::Error::from(io::ErrorKind::NotFound));
+        assert_eq!(error.text(Paint::Plain, 80), "error: cannot read a.toml\n  because: entity not found\n");
+        assert_eq!(error.exit(), Exit::Usage);
+        let error =
+            CliError::from(EngineError::UnknownStep { name: "trian".into(), near: Some("train".into()) });
+        let text = "error: the pipeline has no step \"trian\"\nhint: did you mean \"train\"?\n";
+        assert_eq!(error.text(Paint::Plain, 80), text);
+        assert_eq!(error.exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn the_same_goes_out_as_data() {
+        let error = CliError::file("read", "a.toml".into())(io::Error::from(io::ErrorKind::PermissionDenied));
+        let json = error.json();
+        assert_eq!(json["error"]["message"], "cannot read a.toml");
+        assert_eq!(json["error"]["causes"][0], "permission denied");
+        assert_eq!(json["error"]["exit"], 4);
+    }
+}

@@ -1,0 +1,81 @@
+//! The asynchronous runtime, made only by the commands that need it, and the signals that stop a run.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tidemill_engine::Cancellation;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::error::CliError;
+use crate::ui::Ui;
+
+/// Threads that drive a run; attempts are processes, and files are hashed elsewhere.
+const THREADS: usize = 2;
+
+/// Within this time after the first signal another one is the same: wrappers pass on what the terminal sent to all.
+const SAME: Duration = Duration::from_millis(250);
+
+/// Does one thing to its end.
+pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
+    Ok(start()?.block_on(future))
+}
+
+/// Does one thing to its end. The first Ctrl-C or SIGTERM asks it to stop, the second stops it at once.
+pub(crate) fn with_signals<F: Future>(
+    ui: Ui,
+    work: impl FnOnce(Cancellation) -> F,
+) -> Result<F::Output, CliError> {
+    start()?.block_on(async {
+        let cancel = Cancellation::new();
+        let listen =
+            |kind| signal(kind).map_err(|source| CliError::Setup { action: "listen to signals", source });
+        let interrupt = listen(SignalKind::interrupt())?;
+        let terminate = listen(SignalKind::terminate())?;
+        let work = work(cancel.clone());
+        let watch = watch(ui, cancel, interrupt, terminate);
+        tokio::pin!(work, watch);
+        tokio::select! {
+            done = &mut work => Ok(done),
+            never = &mut watch => match never {},
+        }
+    })
+}
+
+/// Listens for as long as the work takes.
+async fn watch(
+    ui: Ui,
+    cancel: Cancellation,
+    mut interrupt: Signal,
+    mut terminate: Signal,
+) -> std::convert::Infallible {
+    next(&mut interrupt, &mut terminate).await;
+    ui.tell("\nstopping what runs; once more to stop it at once\n");
+    cancel.terminate();
+    // Whatever ends this wait early is an echo of the first.
+    let echoes = async {
+        loop {
+            next(&mut interrupt, &mut terminate).await;
+        }
+    };
+    let Err(_over) = tokio::time::timeout(SAME, echoes).await;
+    next(&mut interrupt, &mut terminate).await;
+    ui.tell("\nstopping at once\n");
+    cancel.kill();
+    std::future::pending().await
+}
+
+async fn next(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn start() -> Result<Runtime, CliError> {
+    Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::Setup { action: "start threads", source })
+}
