@@ -1,0 +1,69 @@
+//! What a user does, end to end: the stories run the real `tidemill` in a closed world. They are listed in reading order, group by group.
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
+mod support;
+
+// A first afternoon.
+mod asking;
+mod exit_codes;
+mod finding_pipelines;
+mod first_run;
+mod what_is_said;
+
+// What runs, and what does not.
+mod command_changed;
+mod deleted_outputs;
+mod early_cutoff;
+mod going_back;
+mod nothing_changed;
+mod odd_inputs;
+mod odd_outputs;
+mod parameter_changed;
+mod same_size_and_time;
+mod selection;
+mod tampered;
+mod undeclared;
+
+// What goes wrong.
+mod damaged_records;
+mod edited_meanwhile;
+mod interrupted;
+mod killed;
+mod partial_output;
+mod retries_and_timeout;
+mod two_at_once;
+
+// The language at work.
+mod effect_once;
+mod environment;
+mod gate_stops;
+mod left_out;
+mod matrix;
+mod publish;
+mod secrets;
+mod values_do_not_inject;
+
+// The cache, and what must hold whatever a user does.
+mod cache_care;
+mod clean_run_law;
+mod crash_law;
+
+// A whole life of a model.
+mod diabetes;
+mod serving;
+
+// The house itself.
+mod documents;
+mod house;
+
+/// Every file of this folder is a story in the list above.
+#[test]
+fn every_story_is_listed() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
+    let list = std::fs::read_to_string(format!("{folder}/main.rs")).unwrap();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(story) = name.strip_suffix(".rs").filter(|story| *story != "main") else { continue };
+        assert!(list.contains(&format!("\nmod {story};\n")), "tests/{name} is not listed in tests/main.rs");
+    }
+}

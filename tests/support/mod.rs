@@ -1,0 +1,13 @@
+//! What every story stands on: a project in a closed world, a command's whole answer, waiting for conditions, processes.
+
+mod answer;
+mod http;
+mod processes;
+mod project;
+mod wait;
+
+pub(crate) use answer::Answer;
+pub(crate) use http::ask;
+pub(crate) use processes::{Started, kill_with_descendants, processes_of, signal};
+pub(crate) use project::Project;
+pub(crate) use wait::{until, until_equal};
