@@ -115,3 +115,20 @@ fn a_fingerprint_is_part_of_the_key() {
     fs::remove_file(project.outside("table")).unwrap();
     project.tidemill(&["run"]).exits(2).says("fingerprint");
 }
+
+#[test]
+fn a_fingerprint_may_be_used_again_while_it_is_young() {
+    let project = Project::with(
+        r#"
+        [steps.query]
+        run = "cat OUTSIDE/table > ${outputs.rows}"
+        fingerprint = { command = "COUNT(asked); cat OUTSIDE/table", max_age = "1 h" }
+        outputs.rows = "rows"
+        "#,
+    );
+    project.outside_file("table", "1\n");
+    project.run_executes(1);
+    project.outside_file("table", "1\n2\n");
+    project.run_executes(0);
+    assert_eq!(project.counts(), "asked 1");
+}

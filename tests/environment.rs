@@ -68,3 +68,31 @@ fn the_process_stands_where_it_should() {
     project.run_executes(1);
     assert_eq!(project.read("out"), "0022\nclosed\n");
 }
+
+/// The Python that a command starts with is part of the key: another installed distribution is another Python.
+#[test]
+fn a_distribution_that_is_installed_runs_the_step_again() {
+    let project = Project::with(
+        r#"
+        [steps.train]
+        run = "OUTSIDE/venv/bin/python -c 'print(1)' > ${outputs.model}"
+        outputs.model = "model"
+        "#,
+    );
+    let made = std::process::Command::new("python3")
+        .args(["-m", "venv", "--without-pip"])
+        .arg(project.outside("venv"))
+        .status()
+        .unwrap();
+    assert!(made.success());
+    project.run_executes(1);
+    project.run_executes(0);
+    let library = std::fs::read_dir(project.outside("venv/lib")).unwrap().next().unwrap().unwrap();
+    let site = library.path().join("site-packages");
+    std::fs::create_dir(site.join("torch-2.9.0.dist-info")).unwrap();
+    project.run_executes(1);
+    std::fs::rename(site.join("torch-2.9.0.dist-info"), site.join("torch-2.9.1.dist-info")).unwrap();
+    project.run_executes(1);
+    std::fs::remove_dir(site.join("torch-2.9.1.dist-info")).unwrap();
+    project.run_executes(0);
+}

@@ -98,3 +98,63 @@ impl Limits {
         self.tokens.get(name).copied().unwrap_or(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Limits {
+        Limits::new(4, 8, 100, vec!["GPU-a".to_owned(), "GPU-b".to_owned()])
+    }
+
+    fn token(name: &str, count: u32) -> Need {
+        Need { tokens: BTreeMap::from([(name.to_owned(), count)]), ..Need::default() }
+    }
+
+    #[test]
+    fn a_gpu_is_given_to_one_step_at_a_time() {
+        let mut machine = machine();
+        let one = Need { gpus: 1, ..Need::default() };
+        let (first, second) = (machine.take(&one).unwrap(), machine.take(&one).unwrap());
+        assert_ne!(first.gpus, second.gpus);
+        assert!(machine.take(&one).is_none());
+        let returned = first.gpus.clone();
+        machine.give_back(first);
+        assert_eq!(machine.take(&one).unwrap().gpus, returned);
+    }
+
+    #[test]
+    fn of_a_token_that_nobody_counted_there_is_one() {
+        let mut machine = machine();
+        let held = machine.take(&token("licence", 1)).unwrap();
+        assert!(machine.take(&token("licence", 1)).is_none());
+        assert!(machine.take(&token("other", 1)).is_some());
+        machine.give_back(held);
+        assert!(machine.take(&token("licence", 1)).is_some());
+    }
+
+    #[test]
+    fn what_can_never_be_is_told_and_more_cores_than_there_are_mean_all() {
+        let machine = machine();
+        for need in [
+            Need { gpus: 3, ..Need::default() },
+            Need { memory: 101, ..Need::default() },
+            token("licence", 2),
+        ] {
+            assert!(machine.impossible(&need).is_some(), "{need:?}");
+        }
+        let all = Need { cpus: 64, ..Need::default() };
+        assert!(machine.impossible(&all).is_none());
+        assert!(machine.clone().take(&all).is_some());
+    }
+
+    #[test]
+    fn jobs_and_memory_run_out() {
+        let mut machine = machine();
+        let half = Need { memory: 50, ..Need::default() };
+        let held: Vec<Held> = std::iter::from_fn(|| machine.take(&half)).collect();
+        assert_eq!(held.len(), 2);
+        held.into_iter().for_each(|held| machine.give_back(held));
+        assert_eq!(std::iter::from_fn(|| machine.take(&Need::default())).count(), 4);
+    }
+}
