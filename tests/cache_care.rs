@@ -91,7 +91,7 @@ fn verify_finds_what_is_damaged() {
     fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(&blob, "word two\n").unwrap();
     let name = blob.file_name().unwrap().to_str().unwrap();
-    project.tidemill(&["cache", "verify"]).says("damaged").says(name);
+    project.tidemill(&["cache", "verify"]).exits(4).says("damaged").says(name);
     project.tidemill(&["cache", "verify"]).ok().says_nothing_of("damaged");
     project.run(&["--force", "use"]).ok();
     assert_eq!(project.read("out.txt"), "word one\nleaf one\n");

@@ -43,7 +43,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let project = context.project()?;
     match &args.command {
         Command::Stats => stats(context, project.cache())?,
-        Command::Verify => verify(context, project.cache())?,
+        Command::Verify => return verify(context, project.cache()),
         Command::Gc(args) => gc(context, &project, args)?,
     }
     Ok(Exit::Done)
@@ -63,7 +63,8 @@ fn stats(context: &Context, cache: &Cache) -> Result<(), CliError> {
     Ok(())
 }
 
-fn verify(context: &Context, cache: &Cache) -> Result<(), CliError> {
+/// Damage is the machine's failure, also if it was removed: a script is to notice.
+fn verify(context: &Context, cache: &Cache) -> Result<Exit, CliError> {
     let report = cache.verify()?;
     let VerifyReport { objects, bytes, recipes, results, damaged } = &report;
     context.ui.result(&report, || {
@@ -78,7 +79,7 @@ fn verify(context: &Context, cache: &Cache) -> Result<(), CliError> {
         }
         text
     })?;
-    Ok(())
+    Ok(if report.damaged.is_empty() { Exit::Done } else { Exit::Infrastructure })
 }
 
 /// A garbage collection, planned and perhaps done.
