@@ -70,14 +70,6 @@ impl Cache {
         Lease::try_at(self.inner.layout.lease(key))
     }
 
-    /// The lease on a key, as soon as it is free.
-    ///
-    /// # Errors
-    /// If the file system says no.
-    pub fn lease_blocking(&self, key: &Key) -> Result<Lease, CacheError> {
-        Lease::wait_at(self.inner.layout.lease(key))
-    }
-
     /// Says that a run is going on, until the value is dropped or the process dies. Waits for a gc that has begun.
     ///
     /// # Errors

@@ -24,26 +24,11 @@ pub struct Running {
     _file: File,
 }
 
-enum Wait {
-    No,
-    Yes,
-}
-
 impl Lease {
     /// The lease, or `None` if someone else holds it.
     pub(crate) fn try_at(path: Utf8PathBuf) -> Result<Option<Self>, CacheError> {
-        let file = acquire(&path, &Wait::No).map_err(CacheError::io("lock", &path))?;
+        let file = acquire(&path).map_err(CacheError::io("lock", &path))?;
         Ok(file.map(|file| Self { path, _file: file }))
-    }
-
-    /// The lease, as soon as it is free.
-    pub(crate) fn wait_at(path: Utf8PathBuf) -> Result<Self, CacheError> {
-        loop {
-            let file = acquire(&path, &Wait::Yes).map_err(CacheError::io("lock", &path))?;
-            if let Some(file) = file {
-                return Ok(Self { path, _file: file });
-            }
-        }
     }
 }
 
@@ -57,20 +42,14 @@ impl Drop for Lease {
 }
 
 /// Opens and locks the file at this path, and makes sure that it still is the file at this path.
-fn acquire(path: &Utf8Path, wait: &Wait) -> io::Result<Option<File>> {
+fn acquire(path: &Utf8Path) -> io::Result<Option<File>> {
     loop {
         let file = open(path)?;
-        let locked = match wait {
-            Wait::Yes => file.lock(),
-            Wait::No => match file.try_lock() {
-                Err(TryLockError::WouldBlock) => return Ok(None),
-                Err(TryLockError::Error(error)) => Err(error),
-                Ok(()) => Ok(()),
-            },
-        };
-        match locked {
-            Err(error) if has_no_locks(&error) => return Ok(Some(file)),
-            other => other?,
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => return Ok(Some(file)),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => {}
         }
         let held = file.metadata()?;
         match fs::metadata(path) {
@@ -206,7 +185,12 @@ mod tests {
             for _ in 0..8 {
                 let (cache, sender) = (scene.another_process(), sender.clone());
                 scope.spawn(move || {
-                    let lease = cache.lease_blocking(&key).unwrap();
+                    let lease = loop {
+                        if let Some(lease) = cache.try_lease(&key).unwrap() {
+                            break lease;
+                        }
+                        std::thread::yield_now();
+                    };
                     sender.send("in").unwrap();
                     sender.send("out").unwrap();
                     drop(lease);

@@ -21,7 +21,6 @@ struct Checked<'a> {
     pipeline: &'a str,
     file: &'a str,
     steps: usize,
-    warnings: &'a [String],
 }
 
 /// Checks the pipeline.
@@ -31,16 +30,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         pipeline: graph.pipeline.as_str(),
         file: context.relative(&graph.file).as_str(),
         steps: graph.steps.len(),
-        warnings: &graph.warnings,
     };
     let paint = context.ui.out.paint;
     context.ui.result(&checked, || {
         let ok = paint.text(Tone::Good, "ok");
-        let mut text = format!("{}: {ok}, {}\n", clean(checked.file), count(checked.steps, "step"));
-        for warning in checked.warnings {
-            text.push_str(&format!("  {}: {}\n", paint.text(Tone::Warn, "note"), clean(warning)));
-        }
-        text
+        format!("{}: {ok}, {}\n", clean(checked.file), count(checked.steps, "step"))
     })?;
     Ok(Exit::Done)
 }

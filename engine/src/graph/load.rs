@@ -39,7 +39,6 @@ fn build(spec: Spec<'_>, request: &LoadRequest<'_>, problems: &mut Problems) -> 
         overrides: spec.params.overrides,
         steps,
         order: Vec::new(),
-        warnings: Vec::new(),
     };
     graph.order = order::order(&graph);
     Some(graph)

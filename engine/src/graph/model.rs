@@ -50,8 +50,6 @@ pub struct Graph {
     pub steps: Vec<Step>,
     /// A topological order: every step after all that it depends on; ties in the order of the file.
     pub order: Vec<StepIndex>,
-    /// Things worth a warning that are no mistakes, in sentences.
-    pub warnings: Vec<String>,
 }
 
 impl Graph {

@@ -199,9 +199,6 @@ impl Conductor {
             params: json(&self.graph.params),
             steps: self.graph.steps.len(),
         });
-        for warning in self.graph.warnings.clone() {
-            self.teller.tell(Event::Notice { message: warning });
-        }
     }
 
     async fn conduct(mut self) -> Result<RunSummary, EngineError> {

@@ -205,7 +205,7 @@ pub(crate) static STEP: &[Field] = &[
     field(
         "sandbox",
         Shape::Word(SANDBOXES),
-        "How strictly the step is kept from what it did not declare.",
+        "How strictly the step is kept from what it did not declare; for now its own folder is all, whatever is said.",
         "sandbox = \"default\"",
     ),
     field(
