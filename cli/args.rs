@@ -65,6 +65,7 @@ pub(crate) enum Command {
     Run(command::run::Args),
     Plan(command::plan::Args),
     Check(command::check::Args),
+    ExplainError(command::explain_error::Args),
     Graph(command::graph::Args),
     Log(command::log::Args),
     Runs(command::runs::Args),

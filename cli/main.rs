@@ -64,6 +64,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit, CliError> {
         Command::Run(args) => command::run::run(context, args),
         Command::Plan(args) => command::plan::run(context, args),
         Command::Check(args) => command::check::run(context, args),
+        Command::ExplainError(args) => command::explain_error::run(context, args),
         Command::Graph(args) => command::graph::run(context, args),
         Command::Log(args) => command::log::run(context, args),
         Command::Runs(args) => command::runs::run(context, args),

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tidemill_engine::graph;
-use tidemill_engine::spec::{LoadRequest, schema};
+use tidemill_engine::interface::Catalog;
+use tidemill_engine::spec::{Code, Diagnostic, Example, LoadRequest, explained, schema};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -85,13 +86,13 @@ fn every_field_of_the_language_has_its_row() {
 
 /// What is wrong with an example because it is only a part of a file.
 const OF_A_PART: [&str; 7] = [
-    "graph::no-steps",
-    "spec::missing-input",
-    "spec::missing-option",
-    "spec::no-action",
-    "spec::not-available-yet",
-    "spec::unknown-name",
-    "spec::unknown-reference",
+    "no-steps",
+    "missing-input",
+    "missing-option",
+    "no-action",
+    "not-available-yet",
+    "unknown-name",
+    "unknown-reference",
 ];
 
 #[test]
@@ -104,13 +105,43 @@ fn every_example_of_the_language_is_accepted() {
     for example in examples {
         let head = if example.starts_with("pipeline]") { "" } else { "[pipeline]\nname = \"example\"\n" };
         let text = format!("{head}[{example}");
-        let file = camino::Utf8Path::new("/example/pipeline.toml");
-        let request =
-            LoadRequest { file, text: &text, set: &[], params_files: &[], catalog: catalog.as_ref() };
-        let problems = graph::load(&request).err().map(|wrong| wrong.items).unwrap_or_default();
-        let wrong: Vec<_> = problems.iter().filter(|problem| !OF_A_PART.contains(&problem.code)).collect();
+        let problems = problems(&text, catalog.as_ref());
+        let wrong: Vec<_> =
+            problems.iter().filter(|problem| !OF_A_PART.contains(&problem.code.as_str())).collect();
         assert!(wrong.is_empty(), "{wrong:#?}\n{text}");
     }
+}
+
+/// What is wrong with the text of a pipeline.
+fn problems(text: &str, catalog: &dyn Catalog) -> Vec<Diagnostic> {
+    let file = camino::Utf8Path::new("/example/pipeline.toml");
+    let request = LoadRequest { file, text, set: &[], params_files: &[], catalog };
+    graph::load(&request).err().map(|wrong| wrong.items).unwrap_or_default()
+}
+
+/// In the manual of mistakes, the wrong example makes the very mistake and no other, and the right one makes none.
+#[test]
+fn every_example_of_a_mistake_is_one() {
+    let catalog = tidemill_steps::catalog();
+    let mut other = Vec::new();
+    for &code in Code::ALL {
+        let explained = explained(code);
+        let codes = |example: &Option<Example>| {
+            let text = example.as_ref().filter(|example| example.language == "toml")?.text;
+            let head = if text.contains("[pipeline]") { "" } else { "[pipeline]\nname = \"example\"\n\n" };
+            let problems = problems(&format!("{head}{text}\n"), catalog.as_ref());
+            let mut codes: Vec<Code> = problems.iter().map(|problem| problem.code).collect();
+            codes.dedup();
+            Some(codes)
+        };
+        if let Some(codes) = codes(&explained.wrong).filter(|codes| *codes != [code]) {
+            other.push(format!("the wrong example of {code} makes {codes:?}"));
+        }
+        if let Some(codes) = codes(&explained.right).filter(|codes| !codes.is_empty()) {
+            other.push(format!("the right example of {code} makes {codes:?}"));
+        }
+    }
+    assert!(other.is_empty(), "{other:#?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod support;
 // A first afternoon.
 mod asking;
 mod exit_codes;
+mod explain_error;
 mod finding_pipelines;
 mod first_run;
 mod what_is_said;

@@ -142,7 +142,7 @@ fn mistakes_in_the_file() {
     insta::assert_snapshot!(project.tidemill(&["run"]).snapshot(), @r#"
     $ tidemill run
     -- stderr
-    spec::unknown-reference
+    unknown-reference
 
       × there is no step `inptus`
        ╭─[pipeline.toml:8:16]
@@ -154,7 +154,7 @@ fn mistakes_in_the_file() {
        ╰────
       help: did you mean `${inputs.raw}`?
 
-    spec::unknown-field
+    unknown-field
 
       × there is no field `inptus` in `clean`
         ╭─[pipeline.toml:9:1]
@@ -166,7 +166,7 @@ fn mistakes_in_the_file() {
         ╰────
       help: did you mean `inputs`?
 
-    spec::unknown-field
+    unknown-field
 
       × there is no field `neesd` in `deploy`
         ╭─[pipeline.toml:22:1]
@@ -178,6 +178,7 @@ fn mistakes_in_the_file() {
       help: did you mean `needs`?
 
     error: 3 mistakes in pipeline.toml
+    hint: `tidemill explain-error unknown-reference` says more about a code
     -- exit code 2
     "#);
 }

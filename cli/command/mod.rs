@@ -3,6 +3,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod check;
+pub(crate) mod explain_error;
 pub(crate) mod get;
 pub(crate) mod graph;
 pub(crate) mod log;

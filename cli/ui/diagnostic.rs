@@ -26,6 +26,10 @@ pub(crate) fn draw(diagnostics: &Diagnostics, paint: Paint, width: usize) -> Str
     let mistakes = count(diagnostics.items.len(), "mistake");
     let name = harmless(&diagnostics.source_name);
     text.push_str(&format!("{}: {mistakes} in {name}\n", paint.text(Tone::Bad, "error")));
+    if let Some(first) = diagnostics.items.first() {
+        let hint = paint.text(Tone::Strong, "hint");
+        text.push_str(&format!("{hint}: `tidemill explain-error {}` says more about a code\n", first.code));
+    }
     text
 }
 
@@ -46,7 +50,7 @@ fn made_harmless(diagnostics: &Diagnostics) -> Diagnostics {
 
 #[cfg(test)]
 mod tests {
-    use tidemill_engine::spec::{Diagnostic, Label};
+    use tidemill_engine::spec::{Code, Diagnostic, Label};
 
     use super::*;
 
@@ -54,13 +58,13 @@ mod tests {
         let text = "[steps.train]\nrun = \"python train.py\"\ninpust = {}\n# \u{1b}[2J\n";
         let span = text.find("inpust").map(|at| at..at + 6).unwrap();
         let unknown = Diagnostic {
-            code: "spec::unknown-field",
+            code: Code::UnknownField,
             message: "unknown field `inpust`".to_owned(),
             labels: vec![Label { span, text: "not a field of a step".to_owned() }],
             help: Some("did you mean `inputs`?".to_owned()),
         };
         let cycle = Diagnostic {
-            code: "graph::cycle",
+            code: Code::Cycle,
             message: "the steps go round in a circle".to_owned(),
             labels: Vec::new(),
             help: None,
@@ -75,7 +79,7 @@ mod tests {
     #[test]
     fn every_mistake_is_drawn() {
         insta::assert_snapshot!(draw(&mistakes(), Paint::Plain, 100), @r###"
-        spec::unknown-field
+        unknown-field
 
           × unknown field `inpust`
            ╭─[pipeline.toml:3:1]
@@ -87,11 +91,12 @@ mod tests {
            ╰────
           help: did you mean `inputs`?
 
-        graph::cycle
+        cycle
 
           × the steps go round in a circle
 
         error: 2 mistakes in pipeline.toml
+        hint: `tidemill explain-error unknown-field` says more about a code
         "###);
     }
 

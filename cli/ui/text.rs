@@ -115,6 +115,14 @@ fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Paragraphs, each filled anew to lines of at most this width.
+pub(crate) fn filled(text: &str, width: usize) -> String {
+    let paragraphs =
+        text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    let filled: Vec<String> = paragraphs.map(|paragraph| textwrap::fill(&paragraph, width.max(20))).collect();
+    filled.join("\n\n")
+}
+
 /// A text of several lines with control characters replaced one byte for one, so that places in it stay what they are.
 pub(crate) fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());

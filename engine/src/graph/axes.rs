@@ -7,7 +7,7 @@ use camino::Utf8Path;
 
 use crate::Value;
 use crate::name::AxisName;
-use crate::spec::{self, AxisSpec, AxisValues, Diagnostic, Problems, Span, StepSpec};
+use crate::spec::{self, AxisSpec, AxisValues, Code, Diagnostic, Problems, Span, StepSpec};
 
 use super::fill::Filler;
 use super::glob::glob;
@@ -115,23 +115,30 @@ impl Axis {
     ) -> Option<Self> {
         if values.is_empty() {
             let message = format!("the matrix axis `{name}` has no values");
-            problems.add(Diagnostic::new("graph::axis", message).at(span, "an empty list makes no step"));
+            problems.add(
+                Diagnostic::new(Code::Axis, message)
+                    .at(span, "an empty list makes no step")
+                    .help("for example `[1, 2, 3]`"),
+            );
             return None;
         }
         values.sort_by(|(left, _), (right, _)| order(left, right));
         let mut places = BTreeMap::new();
         for (place, (value, here)) in values.iter().enumerate() {
-            let wrong = match value {
-                Value::List(_) | Value::Map(_) => {
-                    format!("a value of the axis `{name}` is {}", spec::noun(value))
+            if let Value::List(_) | Value::Map(_) = value {
+                let message = format!("a value of the axis `{name}` is {}", spec::noun(value));
+                problems.add(Diagnostic::new(Code::Axis, message).at(here, ""));
+                return None;
+            }
+            if let Some(first) = places.insert(label(value), place) {
+                let message = format!("the axis `{name}` has the value `{}` twice", spec::text(value));
+                let mut diagnostic = Diagnostic::new(Code::Axis, message).at(here, "again here");
+                if values[first].1 != *here {
+                    diagnostic = diagnostic.at(values[first].1, "first here");
                 }
-                value if places.insert(label(value), place).is_some() => {
-                    format!("the axis `{name}` has the value `{}` twice", spec::text(value))
-                }
-                _ => continue,
-            };
-            problems.add(Diagnostic::new("graph::axis", wrong).at(here, ""));
-            return None;
+                problems.add(diagnostic.help("each value makes one step: keep one of them"));
+                return None;
+            }
         }
         Some(Self {
             name: name.clone(),
@@ -162,7 +169,7 @@ fn values<'a>(
             other => {
                 let message = format!("a matrix axis needs a list, not {}", spec::noun(&other));
                 let help = "refer to a parameter that is a list, or write the values here: `[1, 2, 3]`";
-                problems.add(Diagnostic::new("graph::axis", message).at(&axis.span, "").help(help));
+                problems.add(Diagnostic::new(Code::Axis, message).at(&axis.span, "").help(help));
                 None
             }
         },
@@ -187,7 +194,7 @@ fn files(folder: &Utf8Path, pattern: &str, span: &Span, problems: &mut Problems)
         Ok(files) => Some(files.into_iter().map(|file| file.to_string()).collect()),
         Err(message) => {
             let help = "globs are relative to the pipeline's folder, and `*` does not cross `/`; `**` does";
-            problems.add(Diagnostic::new("graph::no-files", message).at(span, "").help(help));
+            problems.add(Diagnostic::new(Code::NoFiles, message).at(span, "").help(help));
             None
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidemill_cache::RelPath;
 
 use crate::name::{InputName, OutputName};
-use crate::spec::{Diagnostic, Problems, Span, StepSpec};
+use crate::spec::{Code, Diagnostic, Problems, Span, StepSpec};
 
 use super::path::{clash, folded, matches};
 use super::{Input, Output, Source};
@@ -29,7 +29,7 @@ pub(super) fn check_step(
         for (other, _) in places[..index].iter().filter(|(_, other)| clash(place, other)) {
             let message = format!("the outputs `{other}` and `{name}` meet: one is written into the other");
             problems.add(
-                Diagnostic::new("graph::output-clash", message)
+                Diagnostic::new(Code::OutputClash, message)
                     .at(output_span(name), "this")
                     .at(output_span(other), "and this")
                     .help("give each output a file or folder of its own, none inside another"),
@@ -41,7 +41,7 @@ pub(super) fn check_step(
             }
             let message = format!("the output `{name}` is written where the input `{input}` lies");
             problems.add(
-                Diagnostic::new("graph::output-clash", message)
+                Diagnostic::new(Code::OutputClash, message)
                     .at(output_span(name), "written here")
                     .at(input_span(input), "read from here")
                     .help("inputs stay as they are while a step runs: write to another path, for example `out/…`"),
@@ -92,7 +92,7 @@ impl Project {
             } else {
                 format!("outputs are published to `{path}` and `{other}`, which meet")
             };
-            let diagnostic = Diagnostic::new("graph::publish-clash", message);
+            let diagnostic = Diagnostic::new(Code::PublishClash, message);
             let help = if first == span {
                 "each combination of the matrix publishes: put a value into the path, such as `${matrix.fold}`"
             } else {
@@ -114,14 +114,14 @@ impl Project {
         for (place, (written, span)) in &self.published {
             if file.is_some_and(|file| clash(place, &file.to_lowercase())) {
                 let message = format!("publishing to `{written}` would overwrite the pipeline itself");
-                problems.add(Diagnostic::new("graph::publish-input", message).at(span, ""));
+                problems.add(Diagnostic::new(Code::PublishInput, message).at(span, ""));
             }
             let glob = self.globs.iter().find(|(pattern, _)| matches(pattern, place));
             let read = nested(&self.read, place).map(|(_, span)| span).or(glob.map(|(_, span)| span));
             if let Some(read) = read {
                 let message = format!("publishing to `{written}` would change an input");
                 problems.add(
-                    Diagnostic::new("graph::publish-input", message)
+                    Diagnostic::new(Code::PublishInput, message)
                         .at(span, "published here")
                         .at(read, "read here")
                         .help("publish to a path that no step reads, for example in a folder `out`"),

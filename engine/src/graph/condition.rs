@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::Value;
 use crate::name::AxisName;
-use crate::spec::{self, Diagnostic, Placed, Problems, Span};
+use crate::spec::{self, Code, Diagnostic, Placed, Problems, Span};
 
 use super::{EvaluateError, Expression, GateCondition};
 
@@ -65,7 +65,7 @@ impl Known<'_> {
         match Expression::parse(&placed.value) {
             Ok(expression) => Some(expression),
             Err(error) => {
-                let diagnostic = Diagnostic::new("graph::expression", error.message);
+                let diagnostic = Diagnostic::new(Code::Expression, error.message);
                 let help = "conditions look like `rmse < 60 and r2 > 0.4`, or `params.deploy`";
                 problems.add(diagnostic.at(&self.span(placed, &error.span), "").help(help));
                 None
@@ -93,10 +93,12 @@ impl Known<'_> {
         let help = match known.clone().find(|known| *known == bare).or_else(|| spec::nearest(name, known)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
-                "a condition that is asked before anything runs knows `params.…` and `matrix.…`".to_owned()
+                "`when` is asked before anything runs and knows `params.…` and `matrix.…`; numbers that a step \
+                 writes are asked by the `gate` of that step"
+                    .to_owned()
             }
         };
-        Diagnostic::new("graph::unknown-name", format!("`{name}` is not known here"))
+        Diagnostic::new(Code::UnknownInCondition, format!("`{name}` is not known here"))
             .at(span, "unknown")
             .help(help)
     }
@@ -107,5 +109,5 @@ fn is_early(name: &str) -> bool {
 }
 
 fn wrong(message: &str, span: &Span) -> Diagnostic {
-    Diagnostic::new("graph::condition", format!("this condition cannot be decided: {message}")).at(span, "")
+    Diagnostic::new(Code::Condition, format!("this condition cannot be decided: {message}")).at(span, "")
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::Value;
 use crate::name::AxisName;
-use crate::spec::{ArtifactSpec, Diagnostic, InputSpec, Name, Problems, SourceSpec, StepSpec};
+use crate::spec::{ArtifactSpec, Code, Diagnostic, InputSpec, Name, Problems, SourceSpec, StepSpec};
 
 use super::axes::Axes;
 use super::fill::Filler;
@@ -100,7 +100,7 @@ fn one(
             "for all of them write `inputs.{input} = {{ collect = \"{reference}\" }}`; for one each, give `{}` the axis `{foreign}` too",
             consumer.name
         );
-        let diagnostic = Diagnostic::new("graph::matrix-reference", message);
+        let diagnostic = Diagnostic::new(Code::MatrixReference, message);
         problems.add(diagnostic.at(&artifact.span, format!("`{}` has a matrix", artifact.step)).help(help));
         return None;
     }
@@ -119,7 +119,7 @@ fn matching(
             let absent: Vec<String> = absent.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
             let message = format!("there is no `{}[{}]`", artifact.step, absent.join(","));
             let help = "steps that share an axis join on equal values: give both the same ones";
-            problems.add(Diagnostic::new("graph::no-match", message).at(&artifact.span, "").help(help));
+            problems.add(Diagnostic::new(Code::NoMatch, message).at(&artifact.span, "").help(help));
             None
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::Value;
 use crate::interface::Catalog;
 use crate::name::{AxisName, OutputName, StepId};
-use crate::spec::{ActionSpec, Diagnostic, LoadRequest, Problems, Spec, StepSpec};
+use crate::spec::{ActionSpec, Code, Diagnostic, LoadRequest, Problems, Spec, StepSpec};
 
 use super::axes::{Axes, label};
 use super::clash::{self, Project};
@@ -43,7 +43,7 @@ fn layout<'a>(spec: &'a Spec<'_>, problems: &mut Problems) -> Layout<'a> {
         let next = axes.count().and_then(|count| first.checked_add(count)).filter(|next| *next <= MOST_STEPS);
         let Some(next) = next else {
             let message = format!("with `{}` the pipeline has more than {MOST_STEPS} steps", step.name);
-            let diagnostic = Diagnostic::new("graph::too-many-steps", message).at(&step.span, "");
+            let diagnostic = Diagnostic::new(Code::TooManySteps, message).at(&step.span, "");
             problems.add(
                 diagnostic.help(
                     "a matrix makes one step per combination: use fewer values, or let a step do several",
@@ -151,7 +151,7 @@ impl Expander<'_> {
     fn without_nul<T>(&self, command: Option<T>, problems: &mut Problems) -> Option<T> {
         if command.is_none() {
             let message = "a value in this command holds a NUL byte, which no command can";
-            problems.add(Diagnostic::new("graph::nul", message).at(&self.step.span, "in this step"));
+            problems.add(Diagnostic::new(Code::Nul, message).at(&self.step.span, "in this step"));
         }
         command
     }

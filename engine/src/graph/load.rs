@@ -2,7 +2,7 @@
 
 use super::expand::expand;
 use super::{Graph, order};
-use crate::spec::{Diagnostic, Diagnostics, LoadRequest, Problems, Spec, read};
+use crate::spec::{Code, Diagnostic, Diagnostics, LoadRequest, Problems, Spec, read};
 
 /// The graph of a pipeline file.
 ///
@@ -22,7 +22,7 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Graph, Diagnostics> {
 
 fn build(spec: Spec<'_>, request: &LoadRequest<'_>, problems: &mut Problems) -> Option<Graph> {
     if spec.steps.is_empty() && problems.is_empty() {
-        let diagnostic = Diagnostic::new("graph::no-steps", "the pipeline has no steps");
+        let diagnostic = Diagnostic::new(Code::NoSteps, "the pipeline has no steps");
         problems.add(diagnostic.help("add one: `[steps.hello]` and below it `run = \"echo hello\"`"));
     }
     order::check_cycles(&spec, problems);

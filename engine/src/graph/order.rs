@@ -7,7 +7,7 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-use crate::spec::{Diagnostic, Problems, Span, Spec};
+use crate::spec::{Code, Diagnostic, Problems, Span, Spec};
 
 use super::{Graph, StepIndex};
 
@@ -67,11 +67,14 @@ fn diagnostic(graph: &DiGraph<&str, &Span>, cycle: &[(NodeIndex, &Span)]) -> Dia
         2 => format!("the step `{last}` waits for itself"),
         _ => format!("the steps wait for each other: {}", names.join(" → ")),
     };
-    let mut diagnostic = Diagnostic::new("graph::cycle", message);
+    let mut diagnostic = Diagnostic::new(Code::Cycle, message);
     for (index, (step, span)) in cycle.iter().enumerate() {
         diagnostic = diagnostic.at(span, format!("`{}` waits for `{}`", graph[*step], names[index]));
     }
-    diagnostic.help("take one of these references away")
+    diagnostic.help(match cycle.len() {
+        1 => "a step cannot read what it writes; what comes from an earlier run is a file of the project",
+        _ => "take one of these references away",
+    })
 }
 
 /// Every step after all that it depends on; ties in the order of the file.

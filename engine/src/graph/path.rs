@@ -4,14 +4,14 @@ use camino::Utf8PathBuf;
 use globset::GlobBuilder;
 use tidemill_cache::{InvalidPath, RelPath};
 
-use crate::spec::{Diagnostic, Span};
+use crate::spec::{Code, Diagnostic, Span};
 
 use super::Source;
 
 /// What the text of an input names.
 pub(super) fn source(text: &str, may_be_glob: bool, span: &Span) -> Result<Source, Diagnostic> {
     let wrong =
-        |message: String, help: &str| Err(Diagnostic::new("graph::path", message).at(span, "").help(help));
+        |message: String, help: &str| Err(Diagnostic::new(Code::Path, message).at(span, "").help(help));
     if text.starts_with('~') {
         return wrong(
             "`~` is not expanded: the home folder differs between machines".to_owned(),
@@ -69,8 +69,12 @@ pub(super) fn source(text: &str, may_be_glob: bool, span: &Span) -> Result<Sourc
 /// A path that a step writes, in its own folder or in the project.
 pub(super) fn written(text: &str, whose: &str, span: &Span) -> Result<RelPath, Diagnostic> {
     let wrong =
-        |message: String, help: &str| Err(Diagnostic::new("graph::path", message).at(span, "").help(help));
+        |message: String, help: &str| Err(Diagnostic::new(Code::Path, message).at(span, "").help(help));
     match RelPath::new(text) {
+        Ok(_) if text == "~" || text.starts_with("~/") => wrong(
+            "`~` is not expanded: the home folder differs between machines".to_owned(),
+            "write a path inside the folder, without `~`",
+        ),
         Ok(path) if path.as_str().split('/').any(|part| part.eq_ignore_ascii_case(".tidemill")) => {
             wrong("`.tidemill` is Tidemill's own folder".to_owned(), "choose another place")
         }

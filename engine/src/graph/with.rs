@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::Value;
 use crate::interface::{Catalog, Interface, WithProblem};
-use crate::spec::{Diagnostic, Filling, FillingKind, Problems, Span};
+use crate::spec::{Code, Diagnostic, Filling, FillingKind, Problems, Span};
 
 use super::fill::Filler;
 
@@ -46,7 +46,7 @@ fn diagnostic(
         false => format!("`{}` of `{}`: {}", problem.path.join("."), interface.name, problem.message),
     };
     let span = with.map_or(uses, |with| place(with, &problem.path));
-    Diagnostic::new("graph::option", message).at(span, "").maybe_help(problem.help.clone())
+    Diagnostic::new(Code::Option, message).at(span, "").maybe_help(problem.help.clone())
 }
 
 /// The place of the value at the end of a path, or of the nearest thing on the way to it.

@@ -2,6 +2,7 @@
 
 use crate::interface::Interface;
 
+use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::model::{InputSpec, SourceSpec};
 use super::suggest;
@@ -19,14 +20,14 @@ pub(crate) fn check_inputs(
         if !interface.inputs.iter().any(|port| port.name == entry.key) {
             let message = format!("the built-in `{}` has no input `{}`", interface.name, entry.key);
             let names = interface.inputs.iter().map(|port| port.name);
-            let diagnostic = Diagnostic::new("spec::unknown-input", message).at(&entry.key_span, "unknown");
+            let diagnostic = Diagnostic::new(Code::UnknownInput, message).at(&entry.key_span, "unknown");
             problems.add(diagnostic.maybe_help(suggest::advice(&entry.key, "inputs", names)));
         }
     }
     for port in &interface.inputs {
         if port.required && !entries.iter().any(|entry| entry.key == port.name) {
             let message = format!("the built-in `{}` needs the input `{}`", interface.name, port.name);
-            let diagnostic = Diagnostic::new("spec::missing-input", message).at(&step.key_span, "");
+            let diagnostic = Diagnostic::new(Code::MissingInput, message).at(&step.key_span, "");
             problems.add(diagnostic.help(format!("{}: {}", port.name, port.doc)));
         }
         let Some(input) = inputs.iter().find(|input| input.name.as_str() == port.name) else { continue };
@@ -42,7 +43,7 @@ pub(crate) fn check_inputs(
             ),
             _ => continue,
         };
-        problems.add(Diagnostic::new("spec::one-or-many", message).at(&input.span, "").help(help));
+        problems.add(Diagnostic::new(Code::OneOrMany, message).at(&input.span, "").help(help));
     }
 }
 
@@ -54,7 +55,7 @@ pub(crate) fn check_with(step: &Entry, interface: &Interface, problems: &mut Pro
         if !interface.with.iter().any(|field| field.name == entry.key) {
             let message = format!("the built-in `{}` has no option `{}`", interface.name, entry.key);
             let names = interface.with.iter().map(|field| field.name);
-            let diagnostic = Diagnostic::new("spec::unknown-option", message).at(&entry.key_span, "unknown");
+            let diagnostic = Diagnostic::new(Code::UnknownOption, message).at(&entry.key_span, "unknown");
             problems.add(diagnostic.maybe_help(suggest::advice(&entry.key, "options", names)));
         }
     }
@@ -64,7 +65,7 @@ pub(crate) fn check_with(step: &Entry, interface: &Interface, problems: &mut Pro
         }
         let message = format!("the built-in `{}` needs the option `{}`", interface.name, field.name);
         let span = with.map_or(&step.key_span, |with| &with.key_span);
-        let diagnostic = Diagnostic::new("spec::missing-option", message).at(span, "");
+        let diagnostic = Diagnostic::new(Code::MissingOption, message).at(span, "");
         problems.add(diagnostic.help(format!("`with.{}`, {}: {}", field.name, field.kind, field.doc)));
     }
 }

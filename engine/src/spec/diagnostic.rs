@@ -7,6 +7,8 @@ use std::sync::Arc;
 use miette::{LabeledSpan, NamedSource};
 use serde::Serialize;
 
+use super::code::Code;
+
 /// All mistakes of one pipeline file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostics {
@@ -22,8 +24,8 @@ pub struct Diagnostics {
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
-    /// Which rule is broken, such as `spec::unknown-field`.
-    pub code: &'static str,
+    /// Which rule is broken.
+    pub code: Code,
     /// What is wrong, without a full stop.
     pub message: String,
     /// The places, the main one first.
@@ -44,7 +46,7 @@ pub struct Label {
 impl Diagnostic {
     /// A mistake without a place yet.
     #[must_use]
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), labels: Vec::new(), help: None }
     }
 
@@ -69,8 +71,12 @@ impl Diagnostic {
         self
     }
 
+    fn span(&self) -> Option<&Range<usize>> {
+        self.labels.first().map(|label| &label.span)
+    }
+
     fn place(&self) -> usize {
-        self.labels.first().map_or(0, |label| label.span.start)
+        self.span().map_or(0, |span| span.start)
     }
 }
 
@@ -106,9 +112,18 @@ pub(crate) struct Problems(Vec<Diagnostic>);
 impl Problems {
     /// Takes a mistake; one that was told already (of another matrix combination, say) is not told twice.
     pub(crate) fn add(&mut self, diagnostic: Diagnostic) {
-        if self.0.len() < MOST && !self.0.contains(&diagnostic) {
+        let told = |other: &Diagnostic| {
+            // What follows from a wrong type at the very same place needs no words.
+            other.code == Code::WrongType && !other.labels.is_empty() && other.span() == diagnostic.span()
+        };
+        if self.0.len() < MOST && !self.0.contains(&diagnostic) && !self.0.iter().any(told) {
             self.0.push(diagnostic);
         }
+    }
+
+    /// Takes all mistakes that were collected elsewhere.
+    pub(crate) fn append(&mut self, other: Self) {
+        other.0.into_iter().for_each(|diagnostic| self.add(diagnostic));
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::name::{AliasName, InputName, ModelName};
 
+use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::model::{ArtifactSpec, InputSpec, SourceSpec};
 use super::reference::{SOURCE, Scope};
@@ -44,13 +45,13 @@ fn from_table(scope: &Scope<'_>, entry: &Entry, problems: &mut Problems) -> Opti
         [] => {
             let message = format!("the input `{}` says not where it comes from", entry.key);
             let help = "give `path`, `collect` or `model`: `{ path = \"data/extra.csv\", optional = true }`";
-            problems.add(Diagnostic::new("spec::missing-field", message).at(&entry.key_span, "").help(help));
+            problems.add(Diagnostic::new(Code::MissingField, message).at(&entry.key_span, "").help(help));
             None
         }
         [first, second, ..] => {
             let message = format!("the input `{}` comes from two places", entry.key);
             problems.add(
-                Diagnostic::new("spec::two-sources", message)
+                Diagnostic::new(Code::TwoSources, message)
                     .at(&first.key_span, "from here")
                     .at(&second.key_span, "and from here")
                     .help("make two inputs of them"),
@@ -77,8 +78,7 @@ fn from_value(scope: &Scope<'_>, node: &Node, problems: &mut Problems) -> Option
 
 fn several(scope: &Scope<'_>, node: &Node, items: &[Node], problems: &mut Problems) -> Option<SourceSpec> {
     if items.is_empty() {
-        problems
-            .add(Diagnostic::new("spec::empty-list", "the list of this input is empty").at(&node.span, ""));
+        problems.add(Diagnostic::new(Code::EmptyList, "the list of this input is empty").at(&node.span, ""));
         return None;
     }
     let templates: Vec<Option<Template>> = items.iter().map(|item| scope.template(item, problems)).collect();
@@ -91,7 +91,7 @@ fn several(scope: &Scope<'_>, node: &Node, items: &[Node], problems: &mut Proble
     let diagnostic = if names_artifact(path) {
         not_alone(&path.span)
     } else {
-        Diagnostic::new("spec::list-of-paths", "a list can only hold references to outputs of steps")
+        Diagnostic::new(Code::ListOfPaths, "a list can only hold references to outputs of steps")
             .at(&path.span, "this is a path")
             .help("give each path an input of its own, or use a glob: `inputs.data = \"data/*.csv\"`")
     };
@@ -104,7 +104,7 @@ fn collect(scope: &Scope<'_>, node: &Node, problems: &mut Problems) -> Option<So
     if let Some(artifact) = artifact(&template) {
         return Some(SourceSpec::Collect(artifact));
     }
-    let diagnostic = Diagnostic::new("spec::collect", "`collect` takes one reference to an output");
+    let diagnostic = Diagnostic::new(Code::Collect, "`collect` takes one reference to an output");
     problems.add(diagnostic.at(&node.span, "").help("for example `{ collect = \"${train.model}\" }`"));
     None
 }
@@ -121,7 +121,7 @@ fn rival(node: &Node, problems: &mut Problems) -> Option<SourceSpec> {
     match parsed {
         Ok(rival) => Some(rival),
         Err(message) => {
-            let diagnostic = Diagnostic::new("spec::model", message).at(&node.span, "");
+            let diagnostic = Diagnostic::new(Code::Model, message).at(&node.span, "");
             problems.add(diagnostic.help("write a model and its alias: `diabetes@champion`"));
             None
         }
@@ -143,7 +143,7 @@ fn names_artifact(template: &Template) -> bool {
 }
 
 fn not_alone(span: &Span) -> Diagnostic {
-    Diagnostic::new("spec::reference-not-alone", "a reference to an output cannot be a part of a path")
+    Diagnostic::new(Code::ReferenceNotAlone, "a reference to an output cannot be a part of a path")
         .at(span, "text around the reference")
         .help(format!(
             "the reference alone is the input; for several, write a list of {}",

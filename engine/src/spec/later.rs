@@ -1,5 +1,6 @@
 //! What the language has and this version does not have yet.
 
+use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::field::SANDBOXES;
 use super::read::unknown_name;
@@ -8,7 +9,7 @@ use super::tree::{Entry, Node};
 /// Tells executors, environments and sandbox levels that are understood and cannot be used.
 pub(crate) fn check(table: &Node, environments: &[&str], problems: &mut Problems) {
     let mut tell = |entry: &Entry, what: String, help: &str| {
-        let diagnostic = Diagnostic::new("spec::not-available-yet", format!("{what} is not available yet"));
+        let diagnostic = Diagnostic::new(Code::NotAvailableYet, format!("{what} is not available yet"));
         problems.add(diagnostic.at(&entry.value.span, "not available yet").help(help));
     };
     if let Some(entry) = table.entry("executor")

@@ -3,10 +3,13 @@
 //! This room knows one file at a time, and nothing of how steps are expanded, planned or run.
 
 mod builtin;
+mod code;
 mod diagnostic;
+mod duplicate;
 mod field;
 mod input;
 mod later;
+mod manual;
 mod model;
 mod output;
 mod params;
@@ -17,13 +20,16 @@ mod shape;
 mod shell;
 mod step;
 mod suggest;
+mod syntax;
 mod template;
 mod tree;
 mod value;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub use code::Code;
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Report};
+pub use manual::{Example, Explained, code_named, explained};
 pub use schema::schema;
 
 pub(crate) use diagnostic::Problems;

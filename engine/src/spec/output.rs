@@ -3,6 +3,7 @@
 use crate::interface::{Interface, OutputKind};
 use crate::name::OutputName;
 
+use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::model::OutputSpec;
 use super::reference::{EARLY, Scope};
@@ -34,7 +35,7 @@ fn declared(scope: &Scope<'_>, entry: &Entry, problems: &mut Problems) -> Option
     if path.is_none() && !node.entries().is_empty() {
         let message = format!("the output `{}` has no `path`", entry.key);
         let help = "say where the step writes it, for example `path = \"model.onnx\"`";
-        problems.add(Diagnostic::new("spec::missing-field", message).at(&entry.key_span, "").help(help));
+        problems.add(Diagnostic::new(Code::MissingField, message).at(&entry.key_span, "").help(help));
     }
     let word = node.get("kind").and_then(Node::text);
     let path = scope.template(path?, problems);
@@ -59,13 +60,13 @@ fn of_builtin(
         if !interface.outputs.iter().any(|port| port.name == entry.key) {
             let message = format!("the built-in `{}` has no output `{}`", interface.name, entry.key);
             let names = interface.outputs.iter().map(|port| port.name);
-            let diagnostic = Diagnostic::new("spec::unknown-output", message).at(&entry.key_span, "unknown");
+            let diagnostic = Diagnostic::new(Code::UnknownOutput, message).at(&entry.key_span, "unknown");
             problems.add(diagnostic.maybe_help(suggest::advice(&entry.key, "outputs", names)));
         }
         for fixed in ["kind", "optional"].iter().filter_map(|name| entry.value.entry(name)) {
             let message = format!("`{}` of a built-in step's output is fixed", fixed.key);
             let diagnostic =
-                Diagnostic::new("spec::fixed-output", message).at(&fixed.key_span, "leave this away");
+                Diagnostic::new(Code::FixedOutput, message).at(&fixed.key_span, "leave this away");
             problems.add(diagnostic.help("only `publish` and `path` can be said"));
         }
     }

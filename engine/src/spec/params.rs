@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::Value;
 
 use super::LoadRequest;
+use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::tree::{self, Kind, Node};
 use super::{suggest, value};
@@ -73,7 +74,7 @@ impl Parameters {
             Ok(_) => format!("{path} holds no table of parameters"),
             Err(error) => format!("{path} cannot be read: {error}"),
         };
-        problems.add(Diagnostic::new("spec::params-file", message));
+        problems.add(Diagnostic::new(Code::ParamsFile, message));
     }
 
     fn member(&mut self, path: &str, name: &str, member: Value, problems: &mut Problems) {
@@ -98,7 +99,7 @@ impl Parameters {
     ) {
         let Some(default) = self.values.get(name) else {
             let message = format!("{whence}: there is no parameter `{name}`");
-            problems.add(Diagnostic::new("spec::unknown-parameter", message).maybe_help(self.advice(name)));
+            problems.add(Diagnostic::new(Code::UnknownParameter, message).maybe_help(self.advice(name)));
             return;
         };
         let fitted = match (default, given, typed) {
@@ -115,7 +116,7 @@ impl Parameters {
                 let default = value::noun(default);
                 let message = format!("{whence}: the parameter `{name}` must be {default}");
                 let help = typed.map(|typed| format!("`{typed}` is not {default}"));
-                problems.add(Diagnostic::new("spec::parameter-type", message).maybe_help(help));
+                problems.add(Diagnostic::new(Code::ParameterType, message).maybe_help(help));
             }
         }
     }

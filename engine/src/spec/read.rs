@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use crate::interface::Interface;
 use crate::name::PipelineName;
 
+use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::field::PIPELINE_FILE;
 use super::model::Spec;
@@ -22,7 +23,7 @@ const LARGEST: usize = 4 * 1024 * 1024;
 /// The checked pipeline; none if its text is no TOML. What is wrong in it is left out and told.
 pub(crate) fn read<'a>(request: &LoadRequest<'a>, problems: &mut Problems) -> Option<Spec<'a>> {
     if request.text.len() > LARGEST {
-        problems.add(Diagnostic::new("spec::too-large", "the file is larger than 4 MiB"));
+        problems.add(Diagnostic::new(Code::TooLarge, "the file is larger than 4 MiB"));
         return None;
     }
     let tree = tree::document(request.text, problems)?;
@@ -55,7 +56,7 @@ fn pipeline_name(table: &Node, problems: &mut Problems) -> Option<PipelineName> 
         Ok(name) => Some(name),
         Err(error) => {
             let help = node.text().and_then(suggest::plain).map(|plain| format!("for example `{plain}`"));
-            let diagnostic = Diagnostic::new("spec::invalid-name", error.to_string()).at(&node.span, "");
+            let diagnostic = Diagnostic::new(Code::InvalidName, error.to_string()).at(&node.span, "");
             problems.add(diagnostic.maybe_help(help));
             None
         }
@@ -98,8 +99,9 @@ pub(crate) fn check_once<'a>(lists: impl IntoIterator<Item = &'a Node>, what: &s
     for node in lists.into_iter().flat_map(Node::items) {
         let Kind::Text(text) = &node.kind else { continue };
         if let Some(first) = seen.insert(text, node) {
-            let diagnostic = Diagnostic::new("spec::twice", format!("{what} `{text}` is named twice"));
-            problems.add(diagnostic.at(&node.span, "again here").at(&first.span, "first here"));
+            let diagnostic = Diagnostic::new(Code::Twice, format!("{what} `{text}` is named twice"));
+            let diagnostic = diagnostic.at(&node.span, "again here").at(&first.span, "first here");
+            problems.add(diagnostic.help("keep one of them"));
         }
     }
 }
@@ -112,7 +114,7 @@ pub(crate) fn unknown_name<'a>(
     known: impl IntoIterator<Item = &'a str>,
 ) -> Diagnostic {
     let name = node.text().unwrap_or_default();
-    Diagnostic::new("spec::unknown-name", format!("there is no {what} `{name}`"))
+    Diagnostic::new(Code::UnknownName, format!("there is no {what} `{name}`"))
         .at(&node.span, "unknown")
         .maybe_help(suggest::advice(name, plural, known))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::name::{AxisName, InputName, InvalidName, OutputName, StepName};
 
+use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::params::Parameters;
 use super::shell::Scanner;
@@ -112,7 +113,7 @@ impl Scope<'_> {
                     if let Some(place) = scanner.reference() {
                         let (where_, help) = place.words();
                         let message = format!("a reference cannot stand {where_}");
-                        let diagnostic = Diagnostic::new("spec::quoted-reference", message);
+                        let diagnostic = Diagnostic::new(Code::QuotedReference, message);
                         problems.add(diagnostic.at(&reference.span, where_).help(help));
                         sound = false;
                     }
@@ -127,7 +128,7 @@ impl Scope<'_> {
             Malformed::Open(place) => (place, "this `${` is never closed"),
             Malformed::Content(place) => (place, "this is no reference"),
         };
-        Diagnostic::new("spec::malformed-reference", message)
+        Diagnostic::new(Code::MalformedReference, message)
             .at(&tree::inside(self.names.source, &node.span, text, place), "")
             .help("references look like `${params.name}`; write `$${` for a literal `${`")
     }
@@ -146,9 +147,7 @@ impl Scope<'_> {
         if rest.is_empty() {
             let message = format!("`${{{first}}}` names no single thing");
             let help = format!("write `${{{first}.name}}`");
-            return Err(Box::new(
-                Diagnostic::new("spec::unknown-reference", message).at(span, "").help(help),
-            ));
+            return Err(Box::new(Diagnostic::new(Code::UnknownReference, message).at(span, "").help(help)));
         }
         self.member(family, first, &rest, span)
     }
@@ -158,17 +157,20 @@ impl Scope<'_> {
         let known = |list: fn(&StepNames) -> &Vec<String>| own.map_or(&[][..], |names| list(names));
         let unknown = |what: &str, help: Option<String>| {
             let message = format!("there is no {what} `{rest}`");
-            Box::new(Diagnostic::new("spec::unknown-reference", message).at(span, "unknown").maybe_help(help))
+            Box::new(Diagnostic::new(Code::UnknownReference, message).at(span, "unknown").maybe_help(help))
         };
         let among = |names: &[String], what: &str, plural: &str| {
             if names.iter().any(|name| name == rest) {
                 return Ok(());
             }
-            Err(unknown(what, suggest::advice(rest, plural, names.iter().map(String::as_str))))
+            let advice = suggest::advice(rest, plural, names.iter().map(String::as_str));
+            Err(unknown(
+                what,
+                advice.or_else(|| names.is_empty().then(|| format!("no {plural} are declared"))),
+            ))
         };
-        let invalid = |error: InvalidName| {
-            Box::new(Diagnostic::new("spec::invalid-name", error.to_string()).at(span, ""))
-        };
+        let invalid =
+            |error: InvalidName| Box::new(Diagnostic::new(Code::InvalidName, error.to_string()).at(span, ""));
         match family {
             Family::Params if self.names.params.values.contains_key(rest) => Ok(Name::Param(rest.to_owned())),
             Family::Params => Err(unknown("parameter", self.names.params.advice(rest))),
@@ -209,7 +211,7 @@ impl Scope<'_> {
             "time" => RunWord::Time,
             _ => {
                 let help = suggest::advice(word, "words", ["id", "commit", "time"]);
-                let diagnostic = Diagnostic::new("spec::unknown-reference", format!("a run has no `{word}`"));
+                let diagnostic = Diagnostic::new(Code::UnknownReference, format!("a run has no `{word}`"));
                 return Err(Box::new(diagnostic.at(span, "unknown").maybe_help(help)));
             }
         };
@@ -217,7 +219,7 @@ impl Scope<'_> {
             return Ok(Name::Run(found));
         }
         let diagnostic = Diagnostic::new(
-            "spec::reference-not-here",
+            Code::ReferenceNotHere,
             "a cached step cannot know its run: its results would differ in every run",
         );
         Err(Box::new(diagnostic.at(span, "").help("set `cache = false`, or `effect = true`")))
@@ -237,7 +239,7 @@ impl Scope<'_> {
             None => "references begin with a step, `params`, `inputs`, `outputs` or `matrix`".to_owned(),
         };
         let what = if rest.is_empty() { "nothing is called" } else { "there is no step" };
-        let diagnostic = Diagnostic::new("spec::unknown-reference", format!("{what} `{first}`"));
+        let diagnostic = Diagnostic::new(Code::UnknownReference, format!("{what} `{first}`"));
         Box::new(diagnostic.at(span, "unknown").help(help))
     }
 
@@ -255,6 +257,6 @@ impl Scope<'_> {
                 format!("it may refer to {}", suggest::list(words.map(|(word, _)| *word)))
             }
         };
-        Box::new(Diagnostic::new("spec::reference-not-here", message).at(span, "").help(help))
+        Box::new(Diagnostic::new(Code::ReferenceNotHere, message).at(span, "").help(help))
     }
 }

@@ -1,5 +1,6 @@
 //! Holds a tree against the language: unknown and missing fields, wrong types, names that are none.
 
+use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::field::{Field, Naming, RESERVED, Shape};
 use super::suggest;
@@ -19,7 +20,7 @@ pub(crate) fn check(node: &Node, fields: &'static [Field], owner: &Entry, proble
             "" => format!("the file has no `{}`", field.name),
             owner => format!("`{owner}` has no `{}`", field.name),
         };
-        let diagnostic = Diagnostic::new("spec::missing-field", message);
+        let diagnostic = Diagnostic::new(Code::MissingField, message);
         let help = format!("add {}", quoted(field.example));
         problems.add(diagnostic.at(&owner.key_span, format!("`{}` is missing", field.name)).help(help));
     }
@@ -32,9 +33,12 @@ fn unknown(entry: &Entry, fields: &'static [Field], owner: &Entry) -> Diagnostic
     };
     let message = format!("there is no field `{}` {place}", entry.key);
     let names = fields.iter().map(|field| field.name);
-    Diagnostic::new("spec::unknown-field", message)
-        .at(&entry.key_span, "unknown field")
-        .maybe_help(suggest::advice(&entry.key, "fields", names))
+    let is_step = owner.key.is_empty() && ["run", "uses"].iter().any(|name| entry.value.get(name).is_some());
+    let help = match is_step {
+        true => Some(format!("steps are tables below `steps`: write `[steps.{}]`", entry.key)),
+        false => suggest::advice(&entry.key, "fields", names),
+    };
+    Diagnostic::new(Code::UnknownField, message).at(&entry.key_span, "unknown field").maybe_help(help)
 }
 
 fn check_value(owner: &Entry, node: &Node, shape: &'static Shape, example: &str, problems: &mut Problems) {
@@ -43,6 +47,11 @@ fn check_value(owner: &Entry, node: &Node, shape: &'static Shape, example: &str,
             Some(shape) => check_value(owner, node, shape, example, problems),
             None => problems.add(wrong_type(owner, node, shape, example)),
         },
+        (Shape::Count, Kind::Int(number)) if *number > i64::from(u32::MAX) => {
+            let message = format!("`{}` is larger than {}", owner.key, u32::MAX);
+            let help = format!("for example {}", quoted(example));
+            problems.add(Diagnostic::new(Code::Number, message).at(&node.span, "").help(help));
+        }
         (shape, _) if !fits(node, shape) => problems.add(wrong_type(owner, node, shape, example)),
         (Shape::List(item), _) => {
             node.items().iter().for_each(|node| check_value(owner, node, item, example, problems));
@@ -57,7 +66,7 @@ fn check_value(owner: &Entry, node: &Node, shape: &'static Shape, example: &str,
         (Shape::Word(words), Kind::Text(text)) if !words.contains(&text.as_str()) => {
             let message = format!("`{}` cannot be `{text}`", owner.key);
             let help = suggest::advice(text, "words", words.iter().copied());
-            problems.add(Diagnostic::new("spec::unknown-word", message).at(&node.span, "").maybe_help(help));
+            problems.add(Diagnostic::new(Code::UnknownWord, message).at(&node.span, "").maybe_help(help));
         }
         (Shape::Duration, Kind::Text(text)) if humantime::parse_duration(text).is_err() => {
             problems.add(unreadable(owner, &node.span, "a time", "`90 s`, `2 h`, `1 day`"));
@@ -70,7 +79,7 @@ fn check_value(owner: &Entry, node: &Node, shape: &'static Shape, example: &str,
 }
 
 fn unreadable(owner: &Entry, span: &Span, noun: &str, examples: &str) -> Diagnostic {
-    Diagnostic::new("spec::unreadable", format!("`{}` is not {noun}", owner.key))
+    Diagnostic::new(Code::Unreadable, format!("`{}` is not {noun}", owner.key))
         .at(span, format!("not {noun}"))
         .help(format!("write a number and its unit: {examples}"))
 }
@@ -95,7 +104,7 @@ fn wrong_type(owner: &Entry, node: &Node, shape: &Shape, example: &str) -> Diagn
         _ => node.noun(),
     };
     let message = format!("`{}` must be {}, not {given}", owner.key, noun(shape));
-    Diagnostic::new("spec::wrong-type", message)
+    Diagnostic::new(Code::WrongType, message)
         .at(&node.span, format!("this is {given}"))
         .help(format!("for example {}", quoted(example)))
 }
@@ -141,7 +150,7 @@ fn check_name(entry: &Entry, naming: Naming, problems: &mut Problems) {
         let plain =
             matches!(naming, Naming::Plain | Naming::Step).then(|| suggest::plain(&entry.key)).flatten();
         let help = plain.map(|plain| format!("for example `{plain}`"));
-        problems.add(Diagnostic::new("spec::invalid-name", message).at(&entry.key_span, "").maybe_help(help));
+        problems.add(Diagnostic::new(Code::InvalidName, message).at(&entry.key_span, "").maybe_help(help));
     }
 }
 

@@ -6,6 +6,7 @@ use crate::interface::{Interface, OutputKind};
 use crate::name::StepName;
 
 use super::LoadRequest;
+use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::model::{
     ActionSpec, AxisSpec, AxisValues, EffectSpec, Filling, FillingKind, FingerprintSpec, Placed,
@@ -82,7 +83,7 @@ impl<'a> StepReader<'a, '_> {
     ) -> Option<ActionSpec<'a>> {
         let table = &entry.value;
         if let (Some(with), None) = (table.entry("with"), table.get("uses")) {
-            let diagnostic = Diagnostic::new("spec::with-without-uses", "`with` belongs to a built-in step");
+            let diagnostic = Diagnostic::new(Code::WithWithoutUses, "`with` belongs to a built-in step");
             problems.add(
                 diagnostic
                     .at(&with.key_span, "")
@@ -108,7 +109,7 @@ impl<'a> StepReader<'a, '_> {
             }
             (Some(run), Some(uses)) => {
                 let message = format!("`{}` has both `run` and `uses`", entry.key);
-                let diagnostic = Diagnostic::new("spec::run-and-uses", message);
+                let diagnostic = Diagnostic::new(Code::RunAndUses, message);
                 problems.add(
                     diagnostic
                         .at(&run.key_span, "a command")
@@ -120,7 +121,7 @@ impl<'a> StepReader<'a, '_> {
             (None, None) => {
                 let message = format!("`{}` says not what it does", entry.key);
                 let diagnostic =
-                    Diagnostic::new("spec::no-action", message).at(&entry.key_span, "no `run`, no `uses`");
+                    Diagnostic::new(Code::NoAction, message).at(&entry.key_span, "no `run`, no `uses`");
                 problems.add(diagnostic.help(
                     "give it a command: `run = \"python train.py\"`, or a built-in step: `uses = \"train\"`",
                 ));
@@ -137,7 +138,12 @@ impl<'a> StepReader<'a, '_> {
             _ => return None,
         };
         if empty {
-            problems.add(Diagnostic::new("spec::empty-command", "the command is empty").at(&run.span, ""));
+            let help = "for example `run = \"python train.py\"`, or `run = [\"python\", \"train.py\"]`";
+            let message = match run.items() {
+                [] => "the command is empty",
+                _ => "the first text of the list is the program, and it is empty",
+            };
+            problems.add(Diagnostic::new(Code::EmptyCommand, message).at(&run.span, "").help(help));
             return None;
         }
         if run.text().is_some() {
@@ -246,7 +252,7 @@ impl<'a> StepReader<'a, '_> {
     fn gate(&self, entry: &Entry, metrics: bool, problems: &mut Problems) -> Vec<Placed<String>> {
         let Some(gate) = entry.value.entry("gate") else { return Vec::new() };
         if !metrics && !self.names.steps.get(&entry.key).is_some_and(|names| names.any_output) {
-            let diagnostic = Diagnostic::new("spec::gate-without-metrics", "a gate needs metrics to ask")
+            let diagnostic = Diagnostic::new(Code::GateWithoutMetrics, "a gate needs metrics to ask")
                 .at(&gate.key_span, "this step has no metrics output");
             problems
                 .add(diagnostic.help(
@@ -271,14 +277,14 @@ impl<'a> StepReader<'a, '_> {
             for given in [effect, probe].into_iter().flatten() {
                 let message = format!("the built-in `{}` says itself what it changes", interface.name);
                 problems.add(
-                    Diagnostic::new("spec::builtin-effect", message).at(&given.key_span, "leave this away"),
+                    Diagnostic::new(Code::BuiltinEffect, message).at(&given.key_span, "leave this away"),
                 );
             }
             return interface.effect.then(EffectSpec::default);
         }
         let on = effect.is_some_and(|effect| effect.value.bool() != Some(false));
         if let (Some(probe), false) = (probe, on) {
-            let diagnostic = Diagnostic::new("spec::probe-without-effect", "`probe` belongs to an effect");
+            let diagnostic = Diagnostic::new(Code::ProbeWithoutEffect, "`probe` belongs to an effect");
             problems
                 .add(diagnostic.at(&probe.key_span, "this step is no effect").help("add `effect = true`"));
         }
@@ -287,8 +293,13 @@ impl<'a> StepReader<'a, '_> {
         }
         let inner = effect.and_then(|effect| effect.value.entry("probe"));
         if let (Some(outer), Some(inner)) = (probe, inner) {
-            let diagnostic = Diagnostic::new("spec::twice", "the effect has two probes");
-            problems.add(diagnostic.at(&outer.key_span, "one here").at(&inner.key_span, "one here"));
+            let diagnostic = Diagnostic::new(Code::Twice, "the effect has two probes");
+            problems.add(
+                diagnostic
+                    .at(&outer.key_span, "one here")
+                    .at(&inner.key_span, "one here")
+                    .help("keep one of them"),
+            );
         }
         let scope = self.scope(entry, "effect", EARLY);
         let target = effect.and_then(|effect| effect.value.get("target"));
@@ -313,7 +324,7 @@ fn read_resources(node: Option<&Node>, problems: &mut Problems) -> ResourcesSpec
     if let Some(cpus) = node.and_then(|node| node.get("cpus"))
         && cpus.count() == Some(0)
     {
-        problems.add(Diagnostic::new("spec::number", "a step needs at least one core").at(&cpus.span, ""));
+        problems.add(Diagnostic::new(Code::Number, "a step needs at least one core").at(&cpus.span, ""));
     }
     let memory = node.and_then(|node| node.get("memory")).and_then(Node::text);
     let tokens = node.and_then(|node| node.get("tokens")).map_or(&[][..], Node::entries);
@@ -340,7 +351,7 @@ fn variables(table: &Node, field: &str, problems: &mut Problems) -> Vec<String> 
         reserved_variable(name, &node.span, problems);
         if !shape::is_variable(name) {
             let message = format!("{name:?} is no name for a variable: use letters, digits and `_`");
-            problems.add(Diagnostic::new("spec::invalid-name", message).at(&node.span, ""));
+            problems.add(Diagnostic::new(Code::InvalidName, message).at(&node.span, ""));
         }
     }
     texts(table, field)
@@ -349,7 +360,7 @@ fn variables(table: &Node, field: &str, problems: &mut Problems) -> Vec<String> 
 fn reserved_variable(name: &str, span: &super::tree::Span, problems: &mut Problems) {
     if name.starts_with("TIDEMILL_") {
         let message = format!("the variable `{name}` is Tidemill's own");
-        problems.add(Diagnostic::new("spec::invalid-name", message).at(span, "choose another name"));
+        problems.add(Diagnostic::new(Code::InvalidName, message).at(span, "choose another name"));
     }
 }
 

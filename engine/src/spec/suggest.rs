@@ -41,6 +41,9 @@ pub(crate) fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 
 /// A valid name that is like an invalid one; none if nothing is left of it, or it is as it was.
 pub(crate) fn plain(name: &str) -> Option<String> {
+    if name.chars().any(|c| c.is_alphabetic() && !c.is_ascii()) {
+        return None;
+    }
     let lower = name.trim().to_lowercase();
     let dashed: String =
         lower.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
@@ -57,6 +60,7 @@ mod tests {
         assert_eq!(plain("Churn Model").as_deref(), Some("churn-model"));
         assert_eq!(plain("2nd").as_deref(), Some("nd"));
         assert_eq!(plain("!"), None);
+        assert_eq!(plain("größe"), None, "letters are not left out");
     }
 
     #[test]

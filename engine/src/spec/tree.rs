@@ -6,7 +6,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::Value;
 
+use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
+use super::{duplicate, syntax};
 
 /// From byte to byte in the text of the file.
 pub(crate) type Span = Range<usize>;
@@ -120,32 +122,36 @@ impl Node {
     }
 }
 
-/// The tree of a TOML document; none if its syntax is wrong.
+/// The tree of a TOML document; none if its syntax is wrong. Of a name that stands twice, the first place counts.
 pub(crate) fn document(text: &str, problems: &mut Problems) -> Option<Node> {
     let (table, errors) = DeTable::parse_recoverable(text);
+    let span = table.span();
+    let mut wrong = Problems::default();
+    let tree = Node { span, kind: table_kind(table.into_inner(), 0, &mut wrong) };
     // A table that stands twice repeats all its keys: only its header is told.
     let mut twice: Option<usize> = None;
+    let mut wrong_syntax = Vec::new();
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
-        let repeated = error.message() == "duplicate key";
+        let repeated =
+            error.message() == "duplicate key" || error.message().starts_with("cannot extend value");
         let header = text[..span.start].rsplit('\n').next().is_some_and(|line| line.starts_with('['));
         if repeated && twice.is_some_and(|header| !text[header..span.start].contains("\n[")) {
             continue;
         }
         twice = (repeated && header).then_some(span.start);
-        let diagnostic = match repeated {
-            true => Diagnostic::new("spec::syntax", format!("`{}` stands twice", &text[span.clone()]))
-                .at(&span, "again here")
-                .help("a name can stand once in a table: keep one of them"),
-            false => Diagnostic::new("spec::syntax", error.message()).at(&span, "the syntax is wrong here"),
-        };
-        problems.add(diagnostic.maybe_help(syntax_help(text, &span)));
+        if repeated {
+            problems.add(duplicate::diagnostic(text, &span, &tree));
+            continue;
+        }
+        wrong_syntax.push((error.message(), span));
     }
-    if !errors.is_empty() {
+    if !wrong_syntax.is_empty() {
+        syntax::tell(text, &wrong_syntax, problems);
         return None;
     }
-    let span = table.span();
-    Some(Node { span, kind: table_kind(table.into_inner(), 0, problems) })
+    problems.append(wrong);
+    Some(tree)
 }
 
 /// The tree of one TOML value, as `--set` takes it; none if the text is not exactly one.
@@ -156,17 +162,6 @@ pub(crate) fn single_value(text: &str) -> Option<Node> {
     problems.is_empty().then_some(node)
 }
 
-/// Advice for a mistake that newcomers make.
-fn syntax_help(text: &str, span: &Span) -> Option<String> {
-    let rest = text.get(span.start..)?;
-    let line = text[..span.start].rsplit('\n').next().unwrap_or_default();
-    if line.trim_end().ends_with('=') && rest.starts_with(|first: char| first.is_alphabetic() || first == '.')
-    {
-        return Some("put texts in quotes: `name = \"value\"`".to_owned());
-    }
-    None
-}
-
 fn node(span: Span, value: DeValue<'_>, depth: usize, problems: &mut Problems) -> Node {
     let kind = match value {
         DeValue::String(text) => Kind::Text(text.into_owned()),
@@ -175,7 +170,7 @@ fn node(span: Span, value: DeValue<'_>, depth: usize, problems: &mut Problems) -
         DeValue::Integer(number) => {
             Kind::Int(i64::from_str_radix(number.as_str(), number.radix()).unwrap_or_else(|_| {
                 let message = format!("the number `{number}` does not fit into 64 bits");
-                problems.add(Diagnostic::new("spec::number", message).at(&span, ""));
+                problems.add(Diagnostic::new(Code::Number, message).at(&span, ""));
                 0
             }))
         }
@@ -183,12 +178,12 @@ fn node(span: Span, value: DeValue<'_>, depth: usize, problems: &mut Problems) -
             Ok(number) if number.is_finite() => number,
             _ => {
                 let message = format!("`{number}` is not a finite number");
-                problems.add(Diagnostic::new("spec::number", message).at(&span, ""));
+                problems.add(Diagnostic::new(Code::Number, message).at(&span, ""));
                 0.0
             }
         }),
         DeValue::Array(_) | DeValue::Table(_) if depth >= DEEPEST => {
-            problems.add(Diagnostic::new("spec::too-deep", "this is nested too deeply").at(&span, ""));
+            problems.add(Diagnostic::new(Code::TooDeep, "this is nested too deeply").at(&span, ""));
             Kind::Bool(false)
         }
         DeValue::Array(items) => Kind::List(
