@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use arrow::array::AsArray as _;
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::Float64Type;
+use arrow_cast::cast;
+use arrow_schema::DataType;
 use camino::{Utf8Path, Utf8PathBuf};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value as Json, json};

@@ -2,11 +2,11 @@
 
 use std::io::{BufRead as _, Read};
 
-use arrow::csv::ReaderBuilder;
-use arrow::csv::reader::Format as CsvFormat;
-use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
-use arrow::record_batch::RecordBatch;
+use arrow_array::RecordBatch;
+use arrow_csv::ReaderBuilder;
+use arrow_csv::reader::Format as CsvFormat;
+use arrow_schema::ArrowError;
+use arrow_schema::SchemaRef;
 use camino::Utf8Path;
 use regex::Regex;
 

@@ -1,7 +1,7 @@
 //! The files of a source, each of which can tell its schema and be read.
 
-use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::csv::Csv;

@@ -6,8 +6,8 @@ mod target;
 
 pub(crate) use interface::With;
 
-use arrow::array::BooleanArray;
-use arrow::compute::filter_record_batch;
+use arrow_array::BooleanArray;
+use arrow_select::filter::filter_record_batch;
 use camino::Utf8Path;
 
 use crate::catalog::Entry;

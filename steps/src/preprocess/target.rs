@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::DataType;
+use arrow_schema::DataType;
 use camino::Utf8Path;
 
 use super::interface::{TaskKind, With};

@@ -1,8 +1,10 @@
 //! A column in memory, as the steps compute with it.
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef};
+use arrow_cast::cast;
+use arrow_schema::DataType;
 
 /// A column in memory.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! Reading a Parquet file batch by batch.
 
-use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use camino::{Utf8Path, Utf8PathBuf};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -44,7 +44,7 @@ impl TableReader {
         let batches = builder.build().map_err(damaged)?;
         Ok(Self {
             path: path.to_owned(),
-            schema: arrow::record_batch::RecordBatchReader::schema(&batches),
+            schema: arrow_array::RecordBatchReader::schema(&batches),
             rows,
             batches,
         })

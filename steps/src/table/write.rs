@@ -6,8 +6,8 @@
 use std::fs::File;
 use std::io::BufWriter;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
-use arrow::record_batch::RecordBatch;
+use arrow_array::RecordBatch;
+use arrow_schema::{Field, Schema, SchemaRef};
 use camino::{Utf8Path, Utf8PathBuf};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Schema};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_cast::cast;
+use arrow_schema::{DataType, Schema};
 use regex::Regex;
 use serde_json::Value as Json;
 
@@ -277,7 +279,7 @@ fn each_text(values: &ArrayRef, mut see: impl FnMut(u64, &str)) {
 /// Any column as texts; one that has no text form as nulls.
 fn text_of(values: &ArrayRef) -> ArrayRef {
     cast(values, &DataType::Utf8)
-        .unwrap_or_else(|_| arrow::array::new_null_array(&DataType::Utf8, values.len()))
+        .unwrap_or_else(|_| arrow_array::new_null_array(&DataType::Utf8, values.len()))
 }
 
 fn value_at(texts: &ArrayRef, row: usize) -> Option<&str> {
