@@ -63,7 +63,7 @@ impl Cache {
     }
 
     /// The verified bytes of this digest, from either of its blobs.
-    fn content(&self, digest: Digest, limit: u64) -> Result<Vec<u8>, CacheError> {
+    pub(crate) fn content(&self, digest: Digest, limit: u64) -> Result<Vec<u8>, CacheError> {
         for executable in [false, true] {
             let path = self.inner.layout.object(Blob { digest, executable });
             let metadata = match fs::symlink_metadata(&path) {

@@ -89,6 +89,12 @@ impl Cache {
         self.inner.index.recall(space, key)
     }
 
+    /// All values that were remembered under keys that begin with this text and a zero byte, with those keys.
+    #[must_use]
+    pub fn recall_all(&self, space: &str, beginning: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.inner.index.recall_all(space, format!("{beginning}\0").as_bytes())
+    }
+
     pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
         self.inner.blobs.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,9 +14,9 @@ use crate::stamp::Stamp;
 use crate::{Cache, CacheError, Digest};
 
 /// A name of what looks like a blob of ours.
-struct Linked {
-    path: Utf8PathBuf,
-    facts: FileFacts,
+pub(crate) struct Linked {
+    pub(crate) path: Utf8PathBuf,
+    pub(crate) facts: FileFacts,
 }
 
 impl Cache {
@@ -42,7 +42,7 @@ impl Cache {
     }
 
     /// Removes names of blobs, and renews the stamps of those that were as recorded before.
-    fn unlink(&self, linked: &[Linked]) -> Result<(), CacheError> {
+    pub(crate) fn unlink(&self, linked: &[Linked]) -> Result<(), CacheError> {
         let stamps: Vec<Stamp> = linked.iter().map(|linked| linked.facts.stamp).collect();
         let recorded = self.recorded(&stamps);
         self.learn(recorded.iter().copied().flatten());
@@ -85,7 +85,7 @@ impl Linked {
 }
 
 /// Finds the links to blobs below a folder, and lets every folder be emptied.
-fn collect(root: &Utf8Path, linked: &mut Vec<Linked>) -> Result<(), CacheError> {
+pub(crate) fn collect(root: &Utf8Path, linked: &mut Vec<Linked>) -> Result<(), CacheError> {
     let mut folders = vec![root.as_std_path().to_owned()];
     while let Some(folder) = folders.pop() {
         // What has no UTF-8 name is no link that we made; `remove_dir_all` takes it away.

@@ -38,9 +38,11 @@ pub struct GcPlan {
     pub recipes: Vec<Key>,
     /// Blobs that would go.
     pub objects: Vec<PlannedObject>,
+    /// Copies of inputs that would go: no recipe that stays names them.
+    pub inputs: Vec<Utf8PathBuf>,
     /// What dead processes left behind.
     pub leftovers: Vec<Utf8PathBuf>,
-    /// Bytes in the blobs that would go.
+    /// Bytes in the blobs and copies that would go.
     pub bytes: u64,
     /// How many blobs would stay.
     pub kept: u64,
@@ -103,11 +105,17 @@ impl Cache {
         }
         let (kept, lost): (Vec<_>, Vec<_>) =
             survey.objects.into_iter().partition(|(blob, _)| reached.digests.contains(&blob.digest));
+        let mut recipes = Vec::new();
+        for key in &kept_keys {
+            recipes.extend(self.recipe(key)?);
+        }
+        let inputs = self.unnamed_copies(&recipes)?;
         let unkept = |keys: Vec<Key>| keys.into_iter().filter(|key| !kept_keys.contains(key)).collect();
         Ok(GcPlan {
             results: unkept(survey.results),
             recipes: unkept(survey.recipes),
-            bytes: lost.iter().map(|(_, size)| size).sum(),
+            bytes: lost.iter().map(|(_, size)| size).chain(inputs.iter().map(|(_, size)| size)).sum(),
+            inputs: inputs.into_iter().map(|(path, _)| path).collect(),
             objects: lost.into_iter().map(|(blob, size)| PlannedObject::new(blob, size)).collect(),
             leftovers: survey.strays,
             kept: kept.len() as u64,
@@ -129,6 +137,7 @@ impl Cache {
         for key in &plan.results {
             report.results += u64::from(remove(&layout.results_of(key))?);
         }
+        self.inner.index.forget_results(&plan.results);
         for key in &plan.recipes {
             report.recipes += u64::from(remove(&layout.recipe(key))?);
         }
@@ -137,6 +146,12 @@ impl Cache {
             if remove(&layout.object(blob))? {
                 report.objects += 1;
                 report.bytes += object.size;
+            }
+        }
+        for path in &plan.inputs {
+            let size = std::fs::symlink_metadata(path).map_or(0, |facts| facts.len());
+            if remove(path)? {
+                report.bytes += size;
             }
         }
         for leftover in &plan.leftovers {

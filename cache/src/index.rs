@@ -1,21 +1,16 @@
 //! The index: one `SQLite` file that makes looking up fast and holds nothing that cannot be lost.
 //!
-//! Two tables: what a stamp's content is (the stat cache), and small values that others want remembered. No error of it
-//! reaches the caller: what cannot be read counts as unknown, a damaged file is moved away, a deleted one made anew.
+//! Three tables: what a stamp's content is (the stat cache), small values that others want remembered, and which keys a step
+//! has results for. No error of it reaches the caller: what cannot be read counts as unknown; see [`Database`].
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use camino::Utf8PathBuf;
+use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use camino::{Utf8Path, Utf8PathBuf};
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use crate::database::{Database, Schema};
+use crate::stamp::Stamp;
+use crate::{ActionResult, Digest, Key};
 
-use crate::Digest;
-use crate::stamp::{Stamp, is_network};
-
-/// The number of the schema; a file with another one is moved away.
-const SCHEMA: i64 = 1;
+const SCHEMA: Schema = Schema { version: 2, tables: TABLES };
 const TABLES: &str = "
     CREATE TABLE stat (
         device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL,
@@ -26,30 +21,51 @@ const TABLES: &str = "
         space TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL,
         PRIMARY KEY (space, key)
     ) WITHOUT ROWID;
-    PRAGMA user_version = 1;
+    CREATE TABLE result (
+        pipeline TEXT NOT NULL, step TEXT NOT NULL, key BLOB NOT NULL, finished INTEGER NOT NULL,
+        PRIMARY KEY (pipeline, step, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX result_newest ON result (pipeline, step, finished);
+    CREATE INDEX result_key ON result (key);
 ";
 const FIND: &str = "SELECT size, modified, changed, digest FROM stat WHERE device = ?1 AND inode = ?2";
 const KEEP: &str = "INSERT INTO stat VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET size = excluded.size, \
                     modified = excluded.modified, changed = excluded.changed, digest = excluded.digest";
 const RECALL: &str = "SELECT value FROM memo WHERE space = ?1 AND key = ?2";
+const RECALL_ALL: &str = "SELECT key, value FROM memo WHERE space = ?1 AND key >= ?2 AND key < ?3";
 const REMEMBER: &str =
     "INSERT INTO memo VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value";
 
-/// The index in one file. Opened when it is first asked.
-pub(crate) struct Index {
-    path: Utf8PathBuf,
-    open: Mutex<Option<Open>>,
+const NOTE: &str = "INSERT INTO result VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE \
+                    SET finished = max(finished, excluded.finished)";
+const RESULTS: &str = "SELECT key FROM result WHERE pipeline = ?1 AND step >= ?2 AND step < ?3 \
+                       ORDER BY finished DESC, key LIMIT ?4";
+const FORGET: &str = "DELETE FROM result WHERE key = ?1";
+
+/// What the index knows of an action result.
+#[derive(Debug)]
+pub(crate) struct Noted<'a> {
+    pub(crate) pipeline: &'a str,
+    pub(crate) step: &'a str,
+    pub(crate) key: Key,
+    pub(crate) finished: jiff::Timestamp,
 }
 
-struct Open {
-    connection: Connection,
-    device: u64,
-    inode: u64,
+impl<'a> Noted<'a> {
+    pub(crate) fn of(result: &'a ActionResult) -> Self {
+        let ActionResult { pipeline, step, key, finished, .. } = result;
+        Self { pipeline, step, key: *key, finished: *finished }
+    }
+}
+
+/// The index in one file. Opened when it is first asked.
+pub(crate) struct Index {
+    database: Database,
 }
 
 impl Index {
     pub(crate) fn new(path: Utf8PathBuf) -> Self {
-        Self { path, open: Mutex::new(None) }
+        Self { database: Database::new(path, SCHEMA) }
     }
 
     /// What is recorded for the inodes of these stamps, in their order: the recorded stamp and its digest.
@@ -57,7 +73,7 @@ impl Index {
         if stamps.is_empty() {
             return Vec::new();
         }
-        let found = self.with(|connection| {
+        let found = self.database.with(|connection| {
             let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
             let mut statement = transaction.prepare_cached(FIND)?;
             stamps.iter().map(|stamp| find_one(&mut statement, stamp)).collect()
@@ -70,7 +86,7 @@ impl Index {
         if entries.is_empty() {
             return;
         }
-        self.with(|connection| {
+        self.database.with(|connection| {
             let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
             let mut statement = transaction.prepare_cached(KEEP)?;
             for (stamp, digest) in entries {
@@ -90,93 +106,75 @@ impl Index {
     }
 
     pub(crate) fn recall(&self, space: &str, key: &[u8]) -> Option<Vec<u8>> {
-        self.with(|connection| {
+        self.database.with(|connection| {
             connection.prepare_cached(RECALL)?.query_row(params![space, key], |row| row.get(0)).optional()
         })?
     }
 
+    /// All values whose key begins with a prefix, which ends in a byte below 255.
+    pub(crate) fn recall_all(&self, space: &str, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut end = prefix.to_vec();
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        let found = self.database.with(|connection| {
+            let mut statement = connection.prepare_cached(RECALL_ALL)?;
+            let rows =
+                statement.query_map(params![space, prefix, end], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        });
+        found.unwrap_or_default()
+    }
+
     pub(crate) fn remember(&self, space: &str, key: &[u8], value: &[u8]) {
-        self.with(|connection| {
+        self.database.with(|connection| {
             let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
             transaction.prepare_cached(REMEMBER)?.execute(params![space, key, value])?;
             transaction.commit()
         });
     }
 
-    /// Runs a query; `None` if the index cannot answer, which is never an error of the caller's.
-    fn with<T>(&self, query: impl Fn(&Connection) -> rusqlite::Result<T>) -> Option<T> {
-        let mut slot = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.as_ref().is_some_and(|open| identity(&self.path) != Some((open.device, open.inode))) {
-            *slot = None;
-        }
-        for _ in 0..2 {
-            if slot.is_none() {
-                *slot = self.open_file();
+    /// Notes results, in one transaction; whether that could be done.
+    pub(crate) fn note_results(&self, results: &[Noted<'_>]) -> bool {
+        let noted = self.database.with(|connection| {
+            let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+            let mut statement = transaction.prepare_cached(NOTE)?;
+            for Noted { pipeline, step, key, finished } in results {
+                let finished = finished.as_microsecond();
+                statement.execute(params![pipeline, step, key.as_bytes().as_slice(), finished])?;
             }
-            let error = match query(&slot.as_ref()?.connection) {
-                Ok(value) => return Some(value),
-                Err(error) => error,
-            };
-            if !is_damage(&error) {
-                tracing::debug!(path = %self.path, %error, "the index did not answer");
-                return None;
-            }
-            *slot = None;
-            self.move_away(&error);
-        }
-        None
+            drop(statement);
+            transaction.commit()
+        });
+        noted.is_some()
     }
 
-    fn open_file(&self) -> Option<Open> {
-        for _ in 0..2 {
-            match connect(&self.path) {
-                Ok(connection) => {
-                    let (device, inode) = identity(&self.path)?;
-                    return Some(Open { connection, device, inode });
-                }
-                Err(error) if is_damage(&error) => self.move_away(&error),
-                Err(error) => {
-                    tracing::warn!(path = %self.path, %error, "cannot open the index; going on without it");
-                    return None;
-                }
+    /// The keys that steps from this name on, and before that one, have results for, the newest first; `None` if the index
+    /// cannot answer.
+    pub(crate) fn results(&self, pipeline: &str, from: &str, before: &str, limit: usize) -> Option<Vec<Key>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.database.with(|connection| {
+            let mut statement = connection.prepare_cached(RESULTS)?;
+            let key = |row: &rusqlite::Row<'_>| Ok(Key::from_bytes(row.get(0)?));
+            statement.query_map(params![pipeline, from, before, limit], key)?.collect()
+        })
+    }
+
+    /// Forgets results that are gone.
+    pub(crate) fn forget_results(&self, keys: &[Key]) {
+        if keys.is_empty() {
+            return;
+        }
+        self.database.with(|connection| {
+            let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+            let mut statement = transaction.prepare_cached(FORGET)?;
+            for key in keys {
+                statement.execute(params![key.as_bytes().as_slice()])?;
             }
-        }
-        None
+            drop(statement);
+            transaction.commit()
+        });
     }
-
-    fn move_away(&self, error: &rusqlite::Error) {
-        tracing::warn!(path = %self.path, %error, "the index is damaged and is made anew");
-        let result = fs::rename(&self.path, format!("{}.damaged", self.path));
-        for suffix in ["-wal", "-shm", "-journal"] {
-            // They belong to the file that was moved away; most often there are none.
-            drop(fs::remove_file(format!("{}{suffix}", self.path)));
-        }
-        if let Err(error) = result {
-            tracing::debug!(path = %self.path, %error, "the damaged index is gone already");
-        }
-    }
-}
-
-fn connect(path: &Utf8Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    let folder = path.parent().unwrap_or(Utf8Path::new("."));
-    let (journal, synchronous) = if is_network(folder) { ("TRUNCATE", "FULL") } else { ("WAL", "NORMAL") };
-    connection.pragma_update_and_check(None, "journal_mode", journal, |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", synchronous)?;
-    let version =
-        |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get(0));
-    let mut found: i64 = version(&connection)?;
-    if found == 0 {
-        let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate)?;
-        // Another process may have made the tables while this one waited.
-        if version(&transaction)? == 0 {
-            transaction.execute_batch(TABLES)?;
-        }
-        transaction.commit()?;
-        found = version(&connection)?;
-    }
-    if found == SCHEMA { Ok(connection) } else { Err(rusqlite::Error::InvalidQuery) }
 }
 
 fn find_one(
@@ -196,28 +194,11 @@ fn find_one(
     row.optional()
 }
 
-/// Whether the file is no index of ours: damaged, something else, or without its tables.
-fn is_damage(error: &rusqlite::Error) -> bool {
-    match error {
-        rusqlite::Error::SqliteFailure(failure, _) => {
-            matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
-        }
-        rusqlite::Error::SqlInputError { .. }
-        | rusqlite::Error::InvalidQuery
-        | rusqlite::Error::FromSqlConversionFailure(..)
-        | rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::IntegralValueOutOfRange(..) => true,
-        _ => false,
-    }
-}
-
-fn identity(path: &Utf8Path) -> Option<(u64, u64)> {
-    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use rusqlite::Connection;
 
     use super::*;
     use crate::scene::{Scene, stamp};
@@ -261,6 +242,21 @@ mod tests {
         assert_eq!(scene.cache.recall("space", b"key"), None);
         scene.cache.remember("space", b"key", b"again");
         assert_eq!(scene.cache.recall("space", b"key").as_deref(), Some(b"again".as_slice()));
+    }
+
+    #[test]
+    fn what_begins_alike_is_recalled_together() {
+        let scene = Scene::new();
+        for key in ["p\0a", "p\0b", "p", "q\0a", "p\u{1}"] {
+            scene.cache.remember("space", key.as_bytes(), key.as_bytes());
+        }
+        scene.cache.remember("other", b"p\0c", b"");
+        let keys = |prefix: &[u8]| -> Vec<String> {
+            let found = scene.cache.inner.index.recall_all("space", prefix).into_iter();
+            found.map(|(key, _)| String::from_utf8(key).unwrap()).collect()
+        };
+        assert_eq!(keys(b"p\0"), ["p\0a", "p\0b"]);
+        assert!(keys(b"r\0").is_empty());
     }
 
     #[test]

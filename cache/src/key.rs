@@ -23,6 +23,16 @@ impl Key {
         Self(blake3::derive_key(DOMAIN, canonical))
     }
 
+    /// A key from its 32 bytes, as the index holds it.
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The first twelve hexadecimal digits, for people.
     #[must_use]
     pub fn short(&self) -> String {

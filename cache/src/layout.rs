@@ -6,6 +6,7 @@
 //! objects/ab/<digest>[x]            blobs; `x`: with the executable bit. One inode each, read-only
 //! recipes/ab/<key>                  a recipe's canonical bytes
 //! results/ab/<key>/00000001         a numbered action result; `00000001.quarantined` beside it withdraws it
+//! inputs/ab/<digest>                what small text files of the project held, what its folders listed; for explanations
 //! leases/<key>                      a file that is locked while a process works on that key
 //! running                           locked shared by every run, exclusively by gc; grows by a byte per run
 //! tmp/                              what is being written
@@ -85,6 +86,16 @@ impl Layout {
 
     pub(crate) fn results(&self) -> Utf8PathBuf {
         self.state.join("results")
+    }
+
+    pub(crate) fn inputs(&self) -> Utf8PathBuf {
+        self.state.join("inputs")
+    }
+
+    /// Where a copy of something that was an input lies.
+    pub(crate) fn input(&self, digest: &Digest) -> Utf8PathBuf {
+        let name = digest.to_string();
+        self.inputs().join(&name[..2]).join(name)
     }
 
     /// The folder of a key's numbered results.

@@ -14,6 +14,8 @@ mod path;
 mod result;
 
 mod clone;
+mod database;
+mod folder;
 mod hash;
 mod index;
 mod layout;
@@ -25,26 +27,33 @@ mod stamp;
 
 mod blob;
 mod bring;
+mod by_step;
 mod cache;
 mod capture;
 mod discard;
 mod gc;
+mod inputs;
 mod look;
 mod place;
 mod records;
 mod survey;
 mod take_in;
+mod unshare;
 mod verify;
 
 #[cfg(test)]
 mod scene;
 
 pub use artifact::{Artifact, Form};
+pub use by_step::Steps;
 pub use cache::Cache;
+pub use database::{Database, Schema};
 pub use digest::{Digest, InvalidDigest};
 pub use document::{Document, DocumentError};
 pub use error::CacheError;
+pub use folder::FolderStamp;
 pub use gc::{GcPlan, GcReport, PlannedObject, Roots};
+pub use inputs::SMALL;
 pub use key::Key;
 pub use lease::{Lease, Running};
 pub use log::{Log, LogError};

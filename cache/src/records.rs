@@ -8,6 +8,8 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::index::Noted;
+use crate::survey::children;
 use crate::{ActionResult, Cache, CacheError, Digest, Document, Key, NewResult, record};
 
 /// How the name of the file ends that withdraws a result.
@@ -64,6 +66,21 @@ impl Cache {
         Ok(bytes.and_then(|bytes| decode_recipe(key, &bytes)))
     }
 
+    /// The keys with a recipe that begin with this text, in order; at most `limit` of them.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn keys_beginning(&self, text: &str, limit: usize) -> Result<Vec<Key>, CacheError> {
+        let text = text.to_ascii_lowercase();
+        let Some(shard) = text.get(..2) else { return Ok(Vec::new()) };
+        let names = children(&self.inner.layout.recipes().join(shard))?;
+        let names = names.iter().filter_map(|path| path.file_name()).filter(|name| name.starts_with(&text));
+        let mut keys: Vec<Key> = names.filter_map(|name| name.parse().ok()).collect();
+        keys.sort_unstable();
+        keys.truncate(limit);
+        Ok(keys)
+    }
+
     /// The newest result of a key that is not quarantined.
     ///
     /// # Errors
@@ -90,6 +107,8 @@ impl Cache {
     pub fn publish(&self, key: &Key, new: NewResult) -> Result<ActionResult, CacheError> {
         let after = new.after;
         let mut result = new.unpublished(*key);
+        // Before the record, so that who dies in between leaves an entry too many, which readers pass over, and none too few.
+        self.inner.index.note_results(&[Noted::of(&result)]);
         loop {
             let numbers = self.numbers(key)?;
             if let Some(winner) = self.newest(key, &numbers)?
@@ -200,7 +219,10 @@ pub(crate) mod tests {
             finished: jiff::Timestamp::UNIX_EPOCH,
             run: "r1".into(),
             step: "train".into(),
+            pipeline: "story".into(),
             host: "here".into(),
+            user: "ada".into(),
+            project: "/project".into(),
         }
     }
 

@@ -26,8 +26,17 @@ pub struct ActionResult {
     pub run: String,
     /// The step that was run.
     pub step: String,
+    /// The pipeline that the step belongs to.
+    #[serde(default)]
+    pub pipeline: String,
     /// The machine that ran it.
     pub host: String,
+    /// Who ran it.
+    #[serde(default)]
+    pub user: String,
+    /// The root of the project in which it ran, on that machine.
+    #[serde(default)]
+    pub project: String,
 }
 
 /// What an attempt used.
@@ -60,8 +69,14 @@ pub struct NewResult {
     pub run: String,
     /// The step that was run.
     pub step: String,
+    /// The pipeline that the step belongs to.
+    pub pipeline: String,
     /// The machine that ran it.
     pub host: String,
+    /// Who ran it.
+    pub user: String,
+    /// The root of the project in which it ran, on that machine.
+    pub project: String,
 }
 
 impl NewResult {
@@ -77,7 +92,10 @@ impl NewResult {
             finished: self.finished,
             run: self.run,
             step: self.step,
+            pipeline: self.pipeline,
             host: self.host,
+            user: self.user,
+            project: self.project,
         }
     }
 }

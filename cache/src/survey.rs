@@ -56,6 +56,14 @@ impl Cache {
         })
     }
 
+    /// The keys that have results, in order.
+    pub(crate) fn keys_with_results(&self) -> Result<Vec<Key>, CacheError> {
+        let paths = grandchildren(&self.inner.layout.results())?;
+        let mut keys: Vec<Key> = paths.iter().filter_map(|path| path.file_name()?.parse().ok()).collect();
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
     pub(crate) fn survey(&self) -> Result<Survey, CacheError> {
         let layout = &self.inner.layout;
         let mut survey = Survey::default();
@@ -94,7 +102,7 @@ impl Cache {
     }
 }
 
-fn grandchildren(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, CacheError> {
+pub(crate) fn grandchildren(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, CacheError> {
     let mut found = Vec::new();
     for shard in children(folder)? {
         if shard.is_dir() {
@@ -106,7 +114,7 @@ fn grandchildren(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, CacheError> {
     Ok(found)
 }
 
-fn children(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, CacheError> {
+pub(crate) fn children(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, CacheError> {
     match folder.read_dir_utf8() {
         Ok(listing) => {
             let path = |entry: io::Result<camino::Utf8DirEntry>| entry.map(camino::Utf8DirEntry::into_path);
