@@ -5,7 +5,7 @@ use tidemill_cache::{Artifact, Roots};
 
 use crate::effects::Effects;
 use crate::error::EngineError;
-use crate::graph::Graph;
+use crate::graph::{self, Graph, Outline};
 use crate::name::{OutputName, RunId, StepId};
 use crate::plan::{Decider, Decision, Foreseen, Scope, Selection, foresee, observe, unknown};
 use crate::process::LazyWarden;
@@ -61,7 +61,9 @@ pub async fn get(project: &Project, graph: &Graph, reference: &str) -> Result<Fo
             Some(Some(_)) => Err(not_made("its bytes are gone from the cache")),
             _ => Err(not_made("the step left this optional output out")),
         },
-        Foreseen::Decided(Decision::Execute(execution)) => Err(not_made(&execution.reason)),
+        Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) => {
+            Err(not_made(&execution.reason))
+        }
         Foreseen::Decided(Decision::Moved(message)) => Err(not_made(message)),
         Foreseen::Maybe(by) => Err(not_made(&format!("{} has to run first", graph.step(*by).id))),
         Foreseen::Blocked(by) => Err(not_made(&format!("the gate of {} says no", graph.step(*by).id))),
@@ -115,6 +117,18 @@ fn find_step<'a>(record: &'a RunRecord, step: &str) -> Option<&'a StepRecord> {
     record.step(step).or_else(|| record.steps.iter().find(|known| known.step.step() == step))
 }
 
+/// The outline of the graph of a run, as it was when the run began; none if it was not kept, is gone from the cache, or has a
+/// form that this version does not know.
+///
+/// # Errors
+/// If the cache cannot be read.
+pub fn outline_of(project: &Project, run: &RunRecord) -> Result<Option<Outline>, EngineError> {
+    match &run.graph {
+        Some(outline) => Ok(graph::kept(project.cache(), outline)?),
+        None => Ok(None),
+    }
+}
+
 /// What garbage collection keeps: the results of the newest runs, of all runs that live, of the last effects, and every
 /// registered model.
 ///
@@ -132,6 +146,7 @@ pub fn gc_roots(project: &Project, keep_runs: usize) -> Result<Roots, EngineErro
             roots.keys.extend(record.steps.iter().filter_map(|step| step.key));
             let outputs = record.steps.iter().flat_map(|step| step.outputs.values());
             roots.digests.extend(outputs.map(|artifact| artifact.digest));
+            roots.digests.extend(record.graph.map(|outline| outline.digest));
         }
     }
     roots.keys.extend(Effects::below(project.state()).keys()?);

@@ -104,7 +104,7 @@ fn folders(folder: &camino::Utf8Path) -> Result<Vec<Utf8PathBuf>, LogError> {
 }
 
 /// A text as the name of a file: anything but letters, digits, `.`, `-` and `_` percent-encoded; long ones cut with a hash.
-fn file_name(text: &str) -> String {
+pub(crate) fn file_name(text: &str) -> String {
     let mut name = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {

@@ -33,6 +33,22 @@ pub enum EngineError {
         #[source]
         source: std::io::Error,
     },
+    /// The project file is wrong.
+    #[error("{message}")]
+    ProjectFile {
+        /// Which and why.
+        message: String,
+    },
+    /// A state folder was named that cannot be one.
+    #[error("the state folder {text:?} of {origin} cannot be used: {reason}")]
+    State {
+        /// As it was named.
+        text: String,
+        /// Who names it: the project file or a variable.
+        origin: &'static str,
+        /// Why it cannot be one.
+        reason: String,
+    },
     /// A value has no canonical form.
     #[error("step {step}: a value cannot be part of a key")]
     Document {
@@ -49,6 +65,14 @@ pub enum EngineError {
         name: String,
         /// The nearest step.
         near: Option<String>,
+    },
+    /// There is nothing that a step could be compared with.
+    #[error("nothing can be compared with {text:?}: {reason}")]
+    Against {
+        /// What was named.
+        text: String,
+        /// Why not.
+        reason: String,
     },
     /// A step has no such output.
     #[error("step {step} has no output {output:?}")]
@@ -124,6 +148,24 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
+    /// A step cannot be started, because one before it has no current result.
+    #[error("step {step} cannot be started: {needed} has no current result ({reason})")]
+    NotReady {
+        /// The step.
+        step: String,
+        /// The step before it.
+        needed: String,
+        /// Why that one would run.
+        reason: String,
+    },
+    /// A step cannot be started.
+    #[error("step {step} cannot be started: {reason}")]
+    NotStarting {
+        /// The step.
+        step: String,
+        /// Why.
+        reason: String,
+    },
     /// No attempt's log is known.
     #[error("there is no log of step {step} in {place}")]
     NoLog {
@@ -169,6 +211,18 @@ impl EngineError {
             Self::UnknownOutput { known, .. } if !known.is_empty() => {
                 Some(format!("its outputs are: {}", known.join(", ")))
             }
+            Self::Against { .. } => Some(
+                "name a run (see `tidemill runs`), `last`, or a key or the first digits of one".to_owned(),
+            ),
+            Self::State { .. } => Some(
+                "name a folder of its own: absolute, relative to the project's root, or below `~/`"
+                    .to_owned(),
+            ),
+            Self::NotReady { needed, .. } => {
+                // Only a NUL byte cannot be quoted, and no id of a step holds one.
+                let needed = shlex::try_quote(needed).unwrap_or_default();
+                Some(format!("`tidemill run --until {needed}` makes it"))
+            }
             Self::NotMade { .. } => Some("`tidemill run` makes it".to_owned()),
             Self::InputMissing { input, .. } => {
                 Some(format!("create it, correct the path, or declare `{input}` with `optional = true`"))
@@ -177,6 +231,7 @@ impl EngineError {
                 Some(format!("select {needed} too, or run the pipeline without --only/--from"))
             }
             Self::TooLarge { .. } => Some("lower the step's `resources`".to_owned()),
+            Self::Record(error) => error.hint(),
             _ => None,
         }
     }

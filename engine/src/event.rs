@@ -1,6 +1,7 @@
 //! What leaves a run: one typed, versioned stream of events. The terminal, the history and all exports subscribe to it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tidemill_cache::{Artifact, Key};
@@ -46,6 +47,9 @@ pub enum Event {
         params: BTreeMap<String, serde_json::Value>,
         /// How many steps the expanded graph has.
         steps: usize,
+        /// The outline of the graph, kept in the cache; none in records of older versions.
+        #[serde(default)]
+        graph: Option<Artifact>,
     },
     /// A step's result was found.
     StepCached {
@@ -252,8 +256,64 @@ pub struct Counts {
     pub blocked: usize,
 }
 
+/// What a run does at one moment. It is shown and forgotten: a pulse is no event, so neither the journal nor the history
+/// has it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Pulse {
+    /// What runs, the oldest attempt first.
+    pub samples: Vec<Sample>,
+    /// How many steps have not ended: those that run, and those that wait.
+    pub open: usize,
+    /// How long they are likely to take together, in milliseconds, by what they took before; none if a step that may
+    /// have to run never did.
+    pub remaining_ms: Option<u64>,
+}
+
+/// What one attempt does at one moment. What this machine cannot tell is not there.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sample {
+    /// The step.
+    pub step: StepId,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// How long it has been running, in milliseconds.
+    pub elapsed_ms: u64,
+    /// How many CPU cores all of its processes together kept busy since the last pulse.
+    pub cores: Option<f64>,
+    /// The resident memory of all of its processes, in bytes; pages that several of them share count for each.
+    pub memory: Option<u64>,
+    /// The GPUs that it was given, if it was given any and NVIDIA's library is there.
+    pub gpus: Option<GpuUse>,
+    /// The last line of its log that holds anything to read, as the step wrote it: not safe for a terminal.
+    pub last_line: Option<String>,
+}
+
+/// What the GPUs of an attempt do, whoever makes them do it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct GpuUse {
+    /// How many there are.
+    pub count: usize,
+    /// How much of the time a kernel ran on them, in percent, on average; none if one cannot tell.
+    pub busy: Option<f64>,
+    /// Memory in use on all of them, in bytes.
+    pub memory: u64,
+}
+
 /// Who is told what happens. Called in order, from one place; a subscriber must not block for long.
+///
+/// Events are all that a record needs. Who shows a run while it goes on may ask for pulses as well: measuring processes
+/// costs something, so a run measures only if a subscriber wants it to.
 pub trait Subscriber: Send {
     /// Takes an event.
     fn on(&mut self, event: &Stamped);
+
+    /// How often this one wants a pulse; not at all, unless it says so. Asked once, before the run begins. Where several
+    /// want pulses, they all come as often as the most eager one wants them; a busy machine may give fewer.
+    fn pulse_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Takes a pulse. The first comes when the first attempt begins; each tells what is true after all events
+    /// so far, but the samples may speak of an attempt that has just ended.
+    fn pulse(&mut self, _pulse: &Pulse) {}
 }

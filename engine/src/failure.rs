@@ -92,6 +92,17 @@ pub struct FailureReport {
     pub tail: Vec<String>,
     /// Where the whole log is.
     pub log: Option<Utf8PathBuf>,
+    /// The step's folder, if it was kept as the attempt left it: `tidemill debug` opens it.
+    #[serde(default)]
+    pub folder: Option<Utf8PathBuf>,
     /// What to do, if that can be told: an undeclared file that the step looked for, say.
     pub hint: Option<String>,
+}
+
+impl FailureReport {
+    /// The report of a step that failed before an attempt was made.
+    #[must_use]
+    pub fn without_attempt(failure: Failure, hint: Option<String>) -> Self {
+        Self { failure, tail: Vec::new(), log: None, folder: None, hint }
+    }
 }

@@ -4,6 +4,7 @@
 //! other way round. All that leaves a run are [`event::Event`]s.
 
 pub mod artifact;
+pub mod debug;
 pub mod effects;
 pub mod error;
 pub mod event;
@@ -21,13 +22,15 @@ pub mod registry;
 pub mod run;
 pub mod schedule;
 pub mod spec;
+mod suggest;
 
 pub use error::{EngineError, ErrorKind};
 pub use execute::Cancellation;
 pub use load::{LoadError, Overrides, load};
-pub use plan::{Plan, PlannedStep, Selection, Verdict, plan};
+pub use plan::{Explanation, Explanations, Plan, PlannedStep, Selection, Verdict, explain, plan};
 pub use project::{Project, Settings};
-pub use run::{RunOptions, RunSummary, run};
+pub use run::{RunOptions, RunSummary, forecast, run};
+pub use schedule::Forecast;
 
 /// A value of a parameter, of a matrix axis or of a `with` table: the canonical document that enters keys.
 pub type Value = tidemill_cache::Document;

@@ -154,14 +154,20 @@ impl RunId {
     /// # Errors
     /// If it is empty, too long or holds anything but letters, digits and `-`.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
-        let valid = !text.is_empty() && text.len() <= LONGEST;
-        if valid && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        if Self::is_valid(text) {
             return Ok(Self(text.to_owned()));
         }
         Err(InvalidName {
             text: text.chars().take(80).collect(),
             reason: "a run id looks like 20261120-235501-482k3fq",
         })
+    }
+
+    /// Whether a text can be an id.
+    #[must_use]
+    pub(crate) fn is_valid(text: &str) -> bool {
+        let characters = || text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
+        !text.is_empty() && text.len() <= LONGEST && characters()
     }
 
     /// The text.

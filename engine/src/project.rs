@@ -26,6 +26,8 @@ pub struct Settings {
     pub root: Utf8PathBuf,
     /// This program, which also runs the built-in steps and the warden.
     pub program: Utf8PathBuf,
+    /// The state folder that the environment names; stronger than the project file's.
+    pub state: Option<String>,
     /// The user's environment.
     pub environment: BTreeMap<String, String>,
     /// Who acts, for records.
@@ -46,9 +48,19 @@ impl Project {
     /// Opens the project, making its state folder if there is none.
     ///
     /// # Errors
-    /// If the state folder cannot be made or was written by a newer version.
+    /// If the state folder is named wrongly, cannot be made, or was written by a newer version.
     pub fn open(settings: Settings) -> Result<Self, EngineError> {
-        let cache = Cache::open(&settings.root.join(STATE_FOLDER))?;
+        let named = match &settings.state {
+            Some(state) => Some((state.clone(), "TIDEMILL_STATE")),
+            None => configured_state(&settings.root)?.map(|state| (state, PROJECT_FILE)),
+        };
+        let home = settings.environment.get("HOME").map(Utf8Path::new);
+        let state = match named {
+            Some((text, origin)) => state_folder(&settings.root, &text, home)
+                .map_err(|reason| EngineError::State { text, origin, reason })?,
+            None => settings.root.join(STATE_FOLDER),
+        };
+        let cache = Cache::open(&state)?;
         let rules = IgnoreRules::load(&settings.root)?;
         Ok(Self { settings: Arc::new(settings), cache, rules: Arc::new(rules) })
     }
@@ -244,11 +256,14 @@ struct ProjectTable {
     /// Globs of the pipeline files, relative to the root.
     #[serde(default = "default_pipelines")]
     pipelines: Vec<String>,
+    /// The state folder: absolute, relative to the root, or below `~/`.
+    #[serde(default)]
+    state: Option<String>,
 }
 
 impl Default for ProjectTable {
     fn default() -> Self {
-        Self { pipelines: default_pipelines() }
+        Self { pipelines: default_pipelines(), state: None }
     }
 }
 
@@ -258,15 +273,88 @@ fn default_pipelines() -> Vec<String> {
         .to_vec()
 }
 
+/// The project file of this root; an empty one if there is none.
+fn read_project_file(root: &Utf8Path) -> Result<ProjectFile, ProjectError> {
+    let path = root.join(PROJECT_FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) => toml::from_str(&text)
+            .map_err(|error| ProjectError::ProjectFile { path, message: error.to_string() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ProjectFile::default()),
+        Err(source) => Err(ProjectError::Io { path, source }),
+    }
+}
+
+/// The state folder as the project file names it.
+fn configured_state(root: &Utf8Path) -> Result<Option<String>, EngineError> {
+    match read_project_file(root) {
+        Ok(file) => Ok(file.project.state),
+        Err(ProjectError::Io { path, source }) => Err(EngineError::Io { path, source }),
+        Err(error) => Err(EngineError::ProjectFile { message: error.to_string() }),
+    }
+}
+
+/// The names that an unfinished state folder may hold.
+const BEGINNINGS: [&str; 5] = [".gitignore", "CACHEDIR.TAG", "objects", "tmp", "version"];
+
+/// The state folder that a text names, made if it is not there; else why it cannot be one.
+fn state_folder(root: &Utf8Path, text: &str, home: Option<&Utf8Path>) -> Result<Utf8PathBuf, String> {
+    let path = match (text.strip_prefix("~/"), home) {
+        _ if text.trim().is_empty() => return Err("it is empty".to_owned()),
+        (Some(rest), Some(home)) => home.join(rest),
+        (Some(_), None) => return Err("there is no HOME that `~/` could mean".to_owned()),
+        (None, _) if text.starts_with('~') => {
+            return Err("only `~/` is understood at its beginning".to_owned());
+        }
+        (None, _) => root.join(text),
+    };
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => "it is no folder".to_owned(),
+        _ => error.to_string(),
+    };
+    let path = real(&path).map_err(failed)?;
+    let root = root.canonicalize_utf8().map_err(failed)?;
+    if root.starts_with(&path) {
+        return Err("the project lies in it".to_owned());
+    }
+    if path.starts_with(&root) && path.file_name() != Some(STATE_FOLDER) {
+        return Err(format!(
+            "within the project it must have the name {STATE_FOLDER}, so that no input holds it"
+        ));
+    }
+    fs::create_dir_all(&path).map_err(failed)?;
+    let is_ours = path.join("version").exists();
+    for entry in path.read_dir_utf8().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if !is_ours && !BEGINNINGS.contains(&entry.file_name()) && !entry.file_name().starts_with(".new-") {
+            return Err(format!(
+                "it is no state folder and holds other files, such as {}",
+                entry.file_name()
+            ));
+        }
+    }
+    Ok(path)
+}
+
+/// The path without links, as far as it exists.
+fn real(path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    for folder in path.ancestors() {
+        match folder.canonicalize_utf8() {
+            Ok(real) => return Ok(real.join(path.strip_prefix(folder).unwrap_or(Utf8Path::new("")))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(path.to_owned())
+}
+
 /// The pipelines of a project: their names and files, sorted by name.
-fn pipelines(root: &Utf8Path) -> Result<Vec<(String, Utf8PathBuf)>, ProjectError> {
+///
+/// # Errors
+/// If the project file is wrong, or a folder cannot be read.
+pub fn pipelines(root: &Utf8Path) -> Result<Vec<(String, Utf8PathBuf)>, ProjectError> {
     let path = root.join(PROJECT_FILE);
     let wrong = |message: String| ProjectError::ProjectFile { path: path.clone(), message };
-    let file: ProjectFile = match fs::read_to_string(&path) {
-        Ok(text) => toml::from_str(&text).map_err(|error| wrong(error.to_string()))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => ProjectFile::default(),
-        Err(source) => return Err(ProjectError::Io { path, source }),
-    };
+    let file = read_project_file(root)?;
     let mut found = Vec::new();
     for glob in &file.project.pipelines {
         for path in crate::graph::glob(root, glob).map_err(|error| wrong(error.to_string()))? {
@@ -281,9 +369,8 @@ fn pipelines(root: &Utf8Path) -> Result<Vec<(String, Utf8PathBuf)>, ProjectError
     Ok(found)
 }
 
-/// The name that a pipeline file gives itself; none if the file is no pipeline.
+/// The name that a pipeline file gives itself, also if it is wrong elsewhere; none if the file is no pipeline.
 fn pipeline_name(path: &Utf8Path) -> Option<String> {
-    let table: toml::Table = fs::read_to_string(path).ok()?.parse().ok()?;
-    let name = table.get("pipeline")?.get("name")?.as_str()?;
-    PipelineName::new(name).ok().map(|name| name.to_string())
+    let name = crate::graph::names(&fs::read_to_string(path).ok()?, &[]).pipeline?;
+    PipelineName::new(&name).ok().map(|name| name.to_string())
 }

@@ -54,6 +54,7 @@ impl Place {
         let project = Project::open(Settings {
             root: self.root.clone(),
             program: "/nowhere/tidemill".into(),
+            state: None,
             environment: pairs(environment).into_iter().collect::<BTreeMap<_, _>>(),
             user: "me".to_owned(),
             catalog: Arc::new(Nothing),

@@ -1,10 +1,8 @@
 //! The environment of a step's process: what it declares, and little else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8Path;
-
-use super::worker::Attempt;
+use super::invocation::Invocation;
 use crate::failure::StepFailure;
 use crate::graph::{Piece, Step};
 use crate::plan::{Expansion, text};
@@ -47,27 +45,53 @@ pub(crate) fn secrets(project: &Project, step: &Step) -> Result<BTreeMap<String,
         .collect()
 }
 
+/// The names of the variables whose values come from secrets.
+fn secret_names(step: &Step) -> BTreeSet<String> {
+    let holds_one = |pieces: &[Piece]| pieces.iter().any(|piece| matches!(piece, Piece::Secret(_)));
+    let derived = step.env.iter().filter(|(_, pieces)| holds_one(pieces)).map(|(name, _)| name);
+    let plain = step.secrets.iter().filter(|name| !step.env.contains_key(*name));
+    derived.chain(plain).cloned().collect()
+}
+
 /// All variables of a step's process.
 pub(crate) fn variables(
-    project: &Project,
-    attempt: &Attempt,
+    invocation: &Invocation<'_>,
     secrets: &BTreeMap<String, String>,
-    temporary: &Utf8Path,
 ) -> BTreeMap<String, String> {
-    let step = attempt.graph.step(attempt.step);
+    let mut variables = given(invocation);
+    variables.extend(declared(invocation, secrets));
+    variables
+}
+
+/// The variables that every step's process gets.
+pub(crate) fn given(invocation: &Invocation<'_>) -> BTreeMap<String, String> {
+    let Invocation { project, step, run, .. } = invocation;
     let mut variables = project.plain_environment();
     let mut set = |name: &str, value: String| {
         variables.insert(name.to_owned(), value);
     };
-    set("TMPDIR", temporary.to_string());
-    set("TIDEMILL_RUN", attempt.run.id.clone());
-    set("TIDEMILL_PIPELINE", attempt.graph.pipeline.to_string());
+    set("TMPDIR", invocation.folder.temporary().to_string());
+    set("TIDEMILL_RUN", run.id.clone());
+    set("TIDEMILL_PIPELINE", invocation.pipeline.to_string());
     set("TIDEMILL_STEP", step.id.to_string());
-    set("TIDEMILL_ATTEMPT", attempt.id.to_string());
+    set("TIDEMILL_ATTEMPT", invocation.attempt.to_string());
     set("TIDEMILL_PROGRAM", project.program().to_string());
-    if !attempt.gpus.is_empty() {
-        set("CUDA_VISIBLE_DEVICES", attempt.gpus.join(","));
+    if !invocation.gpus.is_empty() {
+        set("CUDA_VISIBLE_DEVICES", invocation.gpus.join(","));
     }
+    variables
+}
+
+/// The variables that a step declares.
+pub(crate) fn declared(
+    invocation: &Invocation<'_>,
+    secrets: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let Invocation { project, step, run, .. } = invocation;
+    let mut variables = BTreeMap::new();
+    let mut set = |name: &str, value: String| {
+        variables.insert(name.to_owned(), value);
+    };
     for name in &step.pass_env {
         if let Some(value) = project.variable(name) {
             set(name, value.to_owned());
@@ -78,9 +102,18 @@ pub(crate) fn variables(
             set(name, value.clone());
         }
     }
-    let expansion = Expansion::Process { run: &attempt.run, secrets };
+    let expansion = Expansion::Process { run, secrets };
     for (name, pieces) in &step.env {
-        set(name, text(pieces, step, &attempt.execution.resolved.paths, &expansion, false));
+        set(name, text(pieces, step, invocation.paths, &expansion, false));
     }
     variables
+}
+
+/// Variables as they may be shown and kept: none for the value of one that comes from a secret.
+pub(crate) fn shown(variables: &BTreeMap<String, String>, step: &Step) -> BTreeMap<String, Option<String>> {
+    let secret = secret_names(step);
+    let show = |(name, value): (&String, &String)| {
+        (name.clone(), Some(value.clone()).filter(|_| !secret.contains(name)))
+    };
+    variables.iter().map(show).collect()
 }

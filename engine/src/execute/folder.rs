@@ -1,4 +1,4 @@
-//! The step folder: what an attempt finds and where it writes; made for one attempt, then removed.
+//! The step folder: what an attempt finds and where it writes; made for one attempt, then removed, or kept if that failed.
 
 use std::fs;
 
@@ -7,11 +7,11 @@ use tidemill_cache::{CacheError, Place};
 
 use crate::graph::Step;
 use crate::name::AttemptId;
-use crate::plan::{Content, Resolved};
+use crate::plan::{Content, Material, Resolved};
 use crate::project::Project;
 
-/// The folder of one attempt below `.tidemill/work/`.
-#[derive(Debug)]
+/// The folder of one attempt below `.tidemill/work/`, or where it is kept.
+#[derive(Debug, Clone)]
 pub(crate) struct StepFolder {
     base: Utf8PathBuf,
 }
@@ -35,6 +35,18 @@ impl StepFolder {
         made.map(|()| folder)
     }
 
+    /// The folder whose parts lie here, or will.
+    #[must_use]
+    pub(crate) fn at(base: Utf8PathBuf) -> Self {
+        Self { base }
+    }
+
+    /// Where its parts lie.
+    #[must_use]
+    pub(crate) fn base(&self) -> &Utf8Path {
+        &self.base
+    }
+
     /// Where the working folder of this attempt is, or was.
     #[must_use]
     pub(crate) fn root_of(project: &Project, id: &AttemptId) -> Utf8PathBuf {
@@ -45,13 +57,22 @@ impl StepFolder {
         Self { base: project.state().join("work").join(id.as_str()) }
     }
 
-    fn fill(&self, project: &Project, step: &Step, resolved: &Resolved) -> Result<(), CacheError> {
+    /// Fills it with the step's inputs and the parent folders of its outputs.
+    ///
+    /// # Errors
+    /// As [`StepFolder::make`].
+    pub(crate) fn fill(&self, project: &Project, step: &Step, resolved: &Resolved) -> Result<(), CacheError> {
         make_folder(&self.root())?;
         make_folder(&self.temporary())?;
-        for material in &resolved.materials {
+        // A folder goes before what lies in it.
+        let mut materials: Vec<&Material> = resolved.materials.iter().collect();
+        materials.sort_by(|left, right| left.at.cmp(&right.at));
+        for material in materials {
             let at = material.at.below(&self.root());
             make_parent(&at)?;
             match &material.content {
+                // Two inputs may name the same file, or a folder and a file in it.
+                Content::Project { .. } if at.symlink_metadata().is_ok() => {}
                 Content::Project { source, seen, .. } => project.cache().bring(seen, source, &at)?,
                 Content::Artifact { artifact, .. } => {
                     project.cache().place(artifact, &at, Place::ReadOnly)?;

@@ -5,12 +5,19 @@
 mod cancel;
 mod environment;
 mod folder;
+mod invocation;
+mod kept;
 mod outputs;
 mod publish;
 mod undeclared;
 mod worker;
 
 pub use cancel::{Cancellation, Urgency};
+pub(crate) use environment::shown;
+pub(crate) use folder::StepFolder;
+pub(crate) use invocation::{Invocation, Prepared};
+pub use kept::{Card, Kept, Origin, kept, remove_kept};
+pub(crate) use kept::{clear_but, leave, newest_failed, remove, work_in, write_card};
 pub use outputs::describe;
 pub use publish::{Placed, publish};
 pub use worker::{Attempt, Finished, attempt};

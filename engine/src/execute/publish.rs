@@ -83,8 +83,39 @@ fn displace(project: &Project, at: &Utf8Path, run: &RunId) -> Result<Utf8PathBuf
     }
     let parent = to.parent().unwrap_or(&folder);
     make_folder(parent)?;
-    fs::rename(at, &to).map_err(|source| EngineError::Io { path: at.to_owned(), source })?;
+    let moved = match fs::rename(at, &to) {
+        // The state folder may lie on another file system than the project.
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            copy(at, &to).and_then(|()| remove(at))
+        }
+        moved => moved,
+    };
+    moved.map_err(|source| EngineError::Io { path: at.to_owned(), source })?;
     Ok(to)
+}
+
+/// Copies a file, a link or a whole folder to a place where nothing is.
+fn copy(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    let kind = fs::symlink_metadata(from)?.file_type();
+    if kind.is_symlink() {
+        return std::os::unix::fs::symlink(fs::read_link(from)?, to);
+    }
+    if !kind.is_dir() {
+        return fs::copy(from, to).map(drop);
+    }
+    fs::create_dir(to)?;
+    for entry in from.read_dir_utf8()? {
+        let entry = entry?;
+        copy(entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+fn remove(path: &Utf8Path) -> io::Result<()> {
+    match fs::symlink_metadata(path)?.is_dir() {
+        true => fs::remove_dir_all(path),
+        false => fs::remove_file(path),
+    }
 }
 
 /// Places an artifact under a temporary name, then renames it. The temporary name is in the state folder, where a run that is

@@ -8,13 +8,14 @@ use tidemill_cache::{ActionResult, CacheError, NewResult, Usage};
 
 use super::cancel::{Cancellation, Urgency};
 use super::folder::StepFolder;
+use super::invocation::{Invocation, OUTCOME, Prepared};
+use super::kept::{self, Card};
 use super::outputs::{capture, describe};
-use super::{environment, undeclared};
+use super::undeclared;
 use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
-use crate::graph::{Action, Graph, Source, Step, StepIndex};
-use crate::interface::{EffectOrder, Order};
+use crate::graph::{Graph, Source, Step, StepIndex};
 use crate::name::AttemptId;
-use crate::plan::{Content, Execution, Expansion, RunFacts, arguments};
+use crate::plan::{Content, Execution, RunFacts};
 use crate::process::{Child, Command, Exit, LazyWarden, ProcessError, Secret, Status};
 use crate::project::Project;
 
@@ -46,8 +47,6 @@ pub struct Finished {
     pub outcome: serde_json::Value,
 }
 
-/// The longest script that is handed to the shell as an argument, in bytes; Linux takes 128 KiB.
-const LONGEST_ARGUMENT: usize = 100_000;
 /// How long a process may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
 /// How many lines of the log a failure shows.
@@ -67,10 +66,10 @@ pub async fn attempt(
 ) -> Result<Finished, FailureReport> {
     let work = Arc::new(Work { project: project.clone(), attempt });
     let result = work.run(warden, cancel).await;
-    if let Err(Failure::Infrastructure(InfraFailure::SupervisorLost { .. })) = &result {
+    if let Err((Failure::Infrastructure(InfraFailure::SupervisorLost { .. }), _)) = &result {
         warden.forget().await;
     }
-    result.map_err(|failure| work.report(failure))
+    result.map_err(|(failure, kept)| work.report(failure, kept))
 }
 
 struct Work {
@@ -83,12 +82,16 @@ impl Work {
         self.attempt.graph.step(self.attempt.step)
     }
 
-    async fn run(self: &Arc<Self>, warden: &LazyWarden, cancel: &Cancellation) -> Result<Finished, Failure> {
-        let folder = Arc::new(self.blocking(Self::prepare).await?);
+    async fn run(
+        self: &Arc<Self>,
+        warden: &LazyWarden,
+        cancel: &Cancellation,
+    ) -> Result<Finished, (Failure, Option<Utf8PathBuf>)> {
+        let folder = Arc::new(self.blocking(Self::prepare).await.map_err(|failure| (failure, None))?);
         let finished = self.run_in(&folder, warden, cancel).await;
-        let to_discard = Arc::clone(&folder);
-        self.blocking(move |work| to_discard.discard(&work.project)).await;
-        finished
+        let failure = finished.as_ref().err().cloned();
+        let kept = self.blocking(move |work| work.put_away(&folder, failure.as_ref())).await;
+        finished.map_err(|failure| (failure, kept))
     }
 
     async fn run_in(
@@ -123,6 +126,11 @@ impl Work {
     }
 
     fn prepare(&self) -> Result<StepFolder, Failure> {
+        for material in &self.attempt.execution.resolved.materials {
+            if let Content::Project { source, seen, .. } = &material.content {
+                self.project.cache().keep_input(seen, source);
+            }
+        }
         StepFolder::make(&self.project, &self.attempt.id, self.step(), &self.attempt.execution.resolved)
             .map_err(|error| match error {
                 CacheError::Changed { path } => Failure::Step(self.changed(&path)),
@@ -156,21 +164,21 @@ impl Work {
         Err(failure)
     }
 
+    fn invocation<'a>(&'a self, folder: &'a StepFolder) -> Invocation<'a> {
+        Invocation {
+            project: &self.project,
+            pipeline: &self.attempt.graph.pipeline,
+            step: self.step(),
+            run: &self.attempt.run,
+            attempt: &self.attempt.id,
+            gpus: &self.attempt.gpus,
+            paths: &self.attempt.execution.resolved.paths,
+            folder,
+        }
+    }
+
     fn command(&self, folder: &StepFolder) -> Result<Command, Failure> {
-        let step = self.step();
-        let secrets = environment::secrets(&self.project, step).map_err(Failure::Step)?;
-        let mut env = environment::variables(&self.project, &self.attempt, &secrets, &folder.temporary());
-        let expansion = Expansion::Process { run: &self.attempt.run, secrets: &secrets };
-        let argv = match (&step.action, arguments(step, &self.attempt.execution.resolved.paths, &expansion)) {
-            (Action::Builtin { uses, with, .. }, _) => {
-                let order = folder.beside("order.json");
-                self.write_order(uses, with, folder, &order).map_err(|error| storage(&error))?;
-                env.insert("TIDEMILL_ORDER".to_owned(), order.to_string());
-                vec![self.project.program().to_string(), "step".to_owned(), uses.clone()]
-            }
-            (Action::Shell(_), Some(argv)) => self.short(argv, folder).map_err(|error| storage(&error))?,
-            (_, argv) => argv.unwrap_or_default(),
-        };
+        let Prepared { argv, env, secrets } = self.invocation(folder).prepare()?;
         Ok(Command {
             id: self.attempt.id.to_string(),
             argv,
@@ -181,51 +189,41 @@ impl Work {
         })
     }
 
-    /// The arguments for a shell, with a script that is too long for one argument in a file.
-    fn short(&self, mut argv: Vec<String>, folder: &StepFolder) -> Result<Vec<String>, CacheError> {
-        if let Some(script) = argv.pop_if(|script| script.len() > LONGEST_ARGUMENT) {
-            let path = folder.beside("script.sh");
-            write(&path, script.as_bytes())?;
-            argv = ["sh", "-eu", path.as_str()].map(String::from).to_vec();
+    /// Removes the folder, or keeps it as a failed attempt left it: where it is kept.
+    fn put_away(&self, folder: &StepFolder, failure: Option<&Failure>) -> Option<Utf8PathBuf> {
+        if failure.is_none() {
+            kept::forget(&self.project, &self.attempt.graph.pipeline, &self.step().id);
         }
-        Ok(argv)
+        let Some(failure) = failure.filter(|failure| kept::is_worth_keeping(failure)) else {
+            folder.discard(&self.project);
+            return None;
+        };
+        match kept::keep(&self.project, folder, &self.card(folder, failure)) {
+            Ok(folder) => Some(folder.root()),
+            Err(error) => {
+                tracing::warn!(folder = %folder.root(), %error, "the folder of a failed attempt could not be kept");
+                folder.discard(&self.project);
+                None
+            }
+        }
     }
 
-    fn write_order(
-        &self,
-        uses: &str,
-        with: &crate::Value,
-        folder: &StepFolder,
-        path: &Utf8Path,
-    ) -> Result<(), CacheError> {
-        let step = self.step();
-        let paths = &self.attempt.execution.resolved.paths;
-        let present = |(_, paths): &(&crate::name::InputName, &Vec<String>)| !paths.is_empty();
-        let order = Order {
-            uses: uses.to_owned(),
-            step: step.id.to_string(),
-            with: serde_json::to_value(with).unwrap_or_default(),
-            inputs: paths
-                .iter()
-                .filter(present)
-                .map(|(name, paths)| (name.to_string(), paths.clone()))
-                .collect(),
-            outputs: step
-                .outputs
-                .iter()
-                .map(|(name, output)| (name.to_string(), output.path.to_string()))
-                .collect(),
-            effect: step.effect.as_ref().map(|_| EffectOrder {
-                run: self.attempt.run.id.clone(),
-                pipeline: self.attempt.graph.pipeline.to_string(),
-                commit: Some(self.attempt.run.commit.clone()).filter(|commit| !commit.is_empty()),
-                state: self.project.state().to_string(),
-                outcome: folder.beside("outcome.json").to_string(),
-                by: self.project.user().to_owned(),
-            }),
-        };
-        let bytes = serde_json::to_vec_pretty(&order).unwrap_or_default();
-        write(path, &bytes)
+    fn card(&self, folder: &StepFolder, failure: &Failure) -> Card {
+        let Attempt { id, graph, execution, run, gpus, .. } = &self.attempt;
+        let invocation = self.invocation(folder);
+        Card {
+            attempt: id.clone(),
+            pipeline: graph.pipeline.clone(),
+            step: self.step().id.clone(),
+            key: execution.resolved.key,
+            run: run.clone(),
+            at: jiff::Timestamp::now(),
+            failure: Some(failure.clone()),
+            command: invocation.command(),
+            declared: invocation.declared(),
+            paths: execution.resolved.paths.clone(),
+            gpus: gpus.clone(),
+        }
     }
 
     /// After exit 0: the inputs are still what they were, the outputs are taken, the result is published.
@@ -243,7 +241,10 @@ impl Work {
             finished: jiff::Timestamp::now(),
             run: self.attempt.run.id.clone(),
             step: step.id.to_string(),
+            pipeline: self.attempt.graph.pipeline.to_string(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            user: self.project.user().to_owned(),
+            project: self.project.root().to_string(),
         };
         let key = self.attempt.execution.resolved.key;
         let result = match step.cache {
@@ -253,7 +254,7 @@ impl Work {
                 .map_err(|error| storage(&error))?,
             false => new.unpublished(key),
         };
-        let outcome = std::fs::read(folder.beside("outcome.json")).ok();
+        let outcome = std::fs::read(folder.beside(OUTCOME)).ok();
         let outcome = outcome.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         Ok(Finished { result, outcome })
     }
@@ -285,7 +286,7 @@ impl Work {
         }
     }
 
-    fn report(&self, failure: Failure) -> FailureReport {
+    fn report(&self, failure: Failure, folder: Option<Utf8PathBuf>) -> FailureReport {
         let tail = tail(&self.attempt.log);
         let declared: Vec<_> = self
             .step()
@@ -310,7 +311,7 @@ impl Work {
             _ => None,
         };
         let log = Some(self.attempt.log.clone()).filter(|log| log.exists());
-        FailureReport { failure, tail: last(tail, TAIL_LINES), log, hint }
+        FailureReport { failure, tail: last(tail, TAIL_LINES), log, folder, hint }
     }
 
     async fn blocking<T: Send + 'static>(
@@ -325,19 +326,11 @@ impl Work {
     }
 }
 
-fn write(path: &Utf8Path, bytes: &[u8]) -> Result<(), CacheError> {
-    std::fs::write(path, bytes).map_err(|source| CacheError::Io {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    })
-}
-
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn storage(error: &CacheError) -> Failure {
+pub(super) fn storage(error: &CacheError) -> Failure {
     Failure::Infrastructure(InfraFailure::Storage { message: describe(error) })
 }
 

@@ -1,5 +1,7 @@
 //! Text to graph: reads the pipeline, then expands it, and tells all mistakes of both at once.
 
+use tidemill_cache::Digest;
+
 use super::expand::expand;
 use super::{Graph, order};
 use crate::spec::{Code, Diagnostic, Diagnostics, LoadRequest, Problems, Spec, read};
@@ -34,6 +36,7 @@ fn build(spec: Spec<'_>, request: &LoadRequest<'_>, problems: &mut Problems) -> 
         pipeline: spec.name?,
         description: spec.description,
         file: request.file.to_owned(),
+        text: Digest::of(request.text.as_bytes()),
         folder: spec.folder,
         params: spec.params.values,
         overrides: spec.params.overrides,

@@ -3,27 +3,51 @@
 mod axes;
 mod clash;
 mod condition;
+mod describe;
 mod edges;
 mod expand;
 mod expression;
 mod fill;
 mod glob;
+mod keep;
+mod layout;
 mod load;
+mod measure;
 mod model;
+mod names;
 mod order;
+mod outline;
+mod page;
 mod path;
+mod picture;
 mod pratt;
+mod rails;
 mod render;
+mod select;
+mod state;
+mod svg;
+mod text;
 mod with;
 
+#[cfg(test)]
+mod drawn;
 #[cfg(test)]
 mod tests;
 
 pub use expression::{EvaluateError, Expression, ExpressionError};
 pub use glob::{GlobError, glob};
+pub use keep::{keep, kept};
+pub use layout::Direction;
 pub use load::load;
 pub use model::{
     Action, Effect, Fingerprint, GateCondition, Graph, Input, Output, Piece, Resources, RunField, Source,
     Step, StepIndex,
 };
-pub use render::{Format, render};
+pub use names::{Named, Names, names};
+pub use outline::{Axis, Edge, Flow, Join, Node, Outline, OutlineError, Port};
+pub use page::Facts;
+pub use picture::Matrices;
+pub use select::Wanted;
+pub use state::{State, States, states_of};
+pub use svg::{Audience, Look};
+pub use text::{Line, Part, Tone, lines};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use tidemill_cache::RelPath;
+use tidemill_cache::{Digest, RelPath};
 
 use crate::Value;
 use crate::interface::OutputKind;
@@ -40,6 +40,8 @@ pub struct Graph {
     pub description: Option<String>,
     /// The pipeline file (absolute).
     pub file: Utf8PathBuf,
+    /// The digest of the pipeline file's text.
+    pub text: Digest,
     /// The folder of the pipeline file (absolute): paths in it are relative to this.
     pub folder: Utf8PathBuf,
     /// All parameters by dotted name, overrides applied.

@@ -25,7 +25,12 @@ pub(super) fn check_cycles(spec: &Spec<'_>, problems: &mut Problems) {
             }
         }
     }
-    for component in tarjan_scc(&graph) {
+    // Looking for a way back costs a walk over all that follows: only where there is one.
+    let has_cycle = |component: &Vec<NodeIndex>| match component.as_slice() {
+        [one] => graph.contains_edge(*one, *one),
+        _ => true,
+    };
+    for component in tarjan_scc(&graph).into_iter().filter(has_cycle) {
         let start = component.iter().copied().min();
         if let Some(cycle) = start.and_then(|start| shortest(&graph, start)) {
             problems.add(diagnostic(&graph, &cycle));

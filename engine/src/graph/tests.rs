@@ -4,7 +4,7 @@ use camino::Utf8Path;
 use proptest::prelude::*;
 
 use crate::Value;
-use crate::graph::{Action, Format, Graph, Piece, Source, load, render};
+use crate::graph::{Action, Graph, Piece, Source, load};
 use crate::interface::{Catalog, Field, InputPort, Interface, OutputKind, OutputPort, Standing, WithProblem};
 use crate::spec::{Diagnostics, LoadRequest};
 
@@ -72,7 +72,7 @@ fn load_with(folder: &Utf8Path, steps: &str, set: &[(&str, &str)]) -> Result<Gra
     })
 }
 
-fn graph(steps: &str) -> Graph {
+pub(super) fn graph(steps: &str) -> Graph {
     match load_with(Utf8Path::new("/nowhere"), steps, &[]) {
         Ok(graph) => graph,
         Err(diagnostics) => panic!("{:#?}", diagnostics.items),
@@ -100,7 +100,7 @@ fn command(graph: &Graph, id: &str) -> String {
     }
 }
 
-const FOLDS: &str = r#"
+pub(super) const FOLDS: &str = r#"
 [params]
 folds = [10, 9]
 alpha = 0.5
@@ -286,18 +286,6 @@ fn a_builtin_is_held_against_its_interface() {
     assert_eq!(put("inputs.models = [\"${a.model}\"]"), [""; 0]);
     assert_eq!(put("inputs.models = \"${a.model}\""), ["one-or-many"]);
     assert_eq!(put(""), ["missing-input"]);
-}
-
-#[test]
-fn a_graph_is_drawn_with_its_matrix_folded() {
-    let graph = graph(FOLDS);
-    let text =
-        "p: 8 steps\n1  split[2]\n2  train[4]  ← split[2]\n3  best[2]   ← split[2] (order only), train[4]\n";
-    assert_eq!(render(&graph, Format::Text), text);
-    let mermaid = render(&graph, Format::Mermaid);
-    assert!(mermaid.contains("s1 -->|\"model\"| s2") && mermaid.contains("s0 -.-> s2"), "{mermaid}");
-    let dot = render(&graph, Format::Dot);
-    assert!(dot.contains("\"split\" -> \"train\" [label=\"part\"];"), "{dot}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::inputs::Paths;
 use crate::graph::{Action, Piece, RunField, Step};
 
 /// Facts of a run that a command may refer to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct RunFacts {
     /// The run's id.
     pub id: String,
@@ -117,22 +117,81 @@ pub(crate) fn document(step: &Step, paths: &Paths) -> Document {
     }
 }
 
-/// The program that a step starts with, as the user wrote it: the first word of its command; none if that is not plain.
+/// Words of a shell that a command may follow.
+const BEFORE: [&str; 12] =
+    ["if", "then", "elif", "else", "while", "until", "do", "!", "{", "time", "exec", "command"];
+
+/// The programs that a step starts, as the user wrote them, as far as that can be told from its command; those that are not
+/// plain are left out. The first one is `None` if the command begins with something else.
 #[must_use]
-pub(crate) fn program(step: &Step) -> Option<String> {
+pub(crate) fn programs(step: &Step) -> (Option<String>, Vec<String>) {
     match &step.action {
-        Action::Shell(pieces) => match pieces.first() {
-            Some(Piece::Text(text)) => {
-                let word = text.split_whitespace().next()?;
-                let plain = |c: char| c.is_ascii_alphanumeric() || "._-+/".contains(c);
-                word.chars().all(plain).then(|| word.to_owned())
-            }
-            _ => None,
-        },
+        Action::Shell(pieces) => {
+            let literal = |piece: &Piece| match piece {
+                Piece::Text(text) => text.clone(),
+                // A word with a reference in it is not plain.
+                _ => "$".to_owned(),
+            };
+            let mut words = beginnings(&pieces.iter().map(literal).collect::<String>());
+            let plain =
+                |word: &String| word.chars().all(|c| c.is_ascii_alphanumeric() || "._-+/".contains(c));
+            let first = words.first().filter(|word| plain(word)).cloned();
+            words.retain(plain);
+            (first, words)
+        }
         Action::Exec(words) => match words.first().map(Vec::as_slice) {
-            Some([Piece::Text(text)]) => Some(text.clone()),
-            _ => None,
+            Some([Piece::Text(text)]) => (Some(text.clone()), Vec::new()),
+            _ => (None, Vec::new()),
         },
-        Action::Builtin { .. } => None,
+        Action::Builtin { .. } => (None, Vec::new()),
+    }
+}
+
+/// The first word of each simple command of a shell.
+fn beginnings(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quote = None;
+    let mut begins = true;
+    for letter in command.replace("\\\n", " ").chars().chain(['\n']) {
+        match (quote, letter) {
+            (Some(open), sign) if open == sign => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => {
+                quote = Some(letter);
+                word.push(letter);
+            }
+            (None, letter) if letter.is_whitespace() || ";&|()".contains(letter) => {
+                let sets_variable = word
+                    .split_once('=')
+                    .is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+                let transparent = sets_variable || BEFORE.contains(&word.as_str());
+                if begins && !word.is_empty() && !transparent {
+                    words.push(std::mem::take(&mut word));
+                    begins = false;
+                }
+                word.clear();
+                begins |= letter == '\n' || ";&|()".contains(letter);
+            }
+            (None, letter) => word.push(letter),
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beginnings;
+
+    #[test]
+    fn the_first_word_of_each_command_is_found() {
+        assert_eq!(beginnings("python train.py"), ["python"]);
+        assert_eq!(
+            beginnings("mkdir -p a && cd a\nA=1 B='x y' python3 b.py; (c | d)"),
+            ["mkdir", "cd", "python3", "c", "d"]
+        );
+        assert_eq!(beginnings("if test -e x; then exec python3 a.py; fi"), ["test", "python3", "fi"]);
+        assert_eq!(beginnings("echo 'a; python b' && \"x\" y"), ["echo", "\""]);
+        assert_eq!(beginnings("python \\\n  train.py"), ["python"]);
     }
 }

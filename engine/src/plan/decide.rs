@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use tidemill_cache::{ActionResult, Artifact, Digest, Key};
 
+use super::explain::{Last, Origin};
 use super::gate::outputs_of;
 use super::inputs::{self, Content, Material, Outputs, Upstream};
 use super::observe::Observations;
+use super::reason::{Reason, reason};
 use super::recipe::{self, Resolved};
-use super::{reason, rival};
+use super::rival;
 use crate::effects::Effects;
 use crate::error::EngineError;
 use crate::graph::{Action, Effect, Graph, Step, StepIndex};
 use crate::interface::Standing;
-use crate::name::ModelName;
+use crate::name::{ModelName, RunId};
 use crate::process::{Command, LazyWarden, Status, run_quick};
 use crate::project::Project;
 use crate::registry::Registry;
@@ -75,6 +77,8 @@ pub struct Execution {
     pub resolved: Resolved,
     /// Why it runs, in a few words.
     pub reason: String,
+    /// The earlier execution that the reason compares it with, if it runs because its recipe is another one.
+    pub against: Option<Origin>,
     /// The newest result of its key that was seen; its own will be a newer one.
     pub after: u64,
     /// The outputs that it had, if it only runs to bring them back.
@@ -105,8 +109,6 @@ pub enum Insist<'a> {
     Restore(&'a str),
 }
 
-/// Where the key of a step's last run is remembered.
-const LAST_KEY: &str = "last-key";
 /// The longest that a probe may take.
 const PROBE_TIME: Duration = Duration::from_secs(60);
 
@@ -146,13 +148,13 @@ impl Decider<'_> {
                 None => {}
             }
         }
-        let reason = self.reason(step, &resolved, insist)?;
+        let Reason { text: reason, against } = reason(self, step, &resolved, insist)?;
         let expected = match insist {
             Insist::Restore(_) => known.as_ref().map(|result| outputs_of(step, result)),
             Insist::No | Insist::Forced => None,
         };
         let after = known.map_or(0, |result| result.number);
-        Ok(Decision::Execute(Box::new(Execution { resolved, reason, after, expected, contest })))
+        Ok(Decision::Execute(Box::new(Execution { resolved, reason, against, after, expected, contest })))
     }
 
     fn resolve<'u>(
@@ -255,31 +257,10 @@ impl Decider<'_> {
         let (exit, _) = run_quick(&self.warden.get().await?, command, PROBE_TIME).await?;
         Ok(if exit.status == Status::Code(0) { Standing::Same } else { Standing::Gone })
     }
-
-    fn reason(&self, step: &Step, resolved: &Resolved, insist: Insist<'_>) -> Result<String, EngineError> {
-        match insist {
-            Insist::Forced => return Ok("forced".to_owned()),
-            Insist::Restore(reason) => return Ok(reason.to_owned()),
-            Insist::No => {}
-        }
-        let last = self.project.cache().recall(LAST_KEY, &last_key_name(self.graph, step));
-        let last = last.and_then(|bytes| String::from_utf8(bytes).ok()?.parse::<Key>().ok());
-        let Some(last) = last else { return Ok("has not run yet".to_owned()) };
-        if last == resolved.key {
-            return Ok(match (step.cache, &step.effect) {
-                (false, _) => "cache = false".to_owned(),
-                (true, Some(_)) => "its target no longer shows it".to_owned(),
-                (true, None) => "its last run gave no result".to_owned(),
-            });
-        }
-        let old = self.project.cache().recipe(&last)?;
-        let difference = old.and_then(|old| reason::difference(&old, &resolved.recipe));
-        Ok(difference.unwrap_or_else(|| "its result is gone".to_owned()))
-    }
 }
 
 fn rival_input(name: &crate::name::InputName, artifact: Artifact) -> inputs::ResolvedInput {
-    let at = inputs::place(name, "model.onnx");
+    let at = inputs::place(name, inputs::RIVAL_FILE);
     let content = Content::Artifact { artifact, producers: Vec::new() };
     inputs::ResolvedInput {
         paths: vec![at.to_string()],
@@ -296,11 +277,7 @@ pub fn target(project: &Project, step: &Step, effect: &Effect) -> String {
     }
 }
 
-/// Remembers with which key a step ran last, so that the next run can say what changed.
-pub fn remember_key(project: &Project, graph: &Graph, step: &Step, key: &Key) {
-    project.cache().remember(LAST_KEY, &last_key_name(graph, step), key.to_string().as_bytes());
-}
-
-fn last_key_name(graph: &Graph, step: &Step) -> Vec<u8> {
-    format!("{}\0{}", graph.pipeline, step.id).into_bytes()
+/// Remembers with which key a step was executed last, so that the next run can say what changed.
+pub fn remember_execution(project: &Project, graph: &Graph, step: &Step, key: Key, run: &RunId) {
+    Last { key, run: run.to_string() }.remember(project, graph, step);
 }

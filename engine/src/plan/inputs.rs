@@ -60,10 +60,12 @@ pub enum Content {
 }
 
 impl Content {
-    fn identity(&self) -> Document {
+    /// What it is, wherever it comes from.
+    #[must_use]
+    pub fn artifact(&self) -> &Artifact {
         match self {
-            Self::Project { seen, .. } => seen.artifact.identity(),
-            Self::Artifact { artifact, .. } => artifact.identity(),
+            Self::Project { seen, .. } => &seen.artifact,
+            Self::Artifact { artifact, .. } => artifact,
         }
     }
 }
@@ -78,7 +80,12 @@ pub(crate) struct ResolvedInput {
 
 impl ResolvedInput {
     fn absent() -> Self {
-        Self { materials: Vec::new(), paths: Vec::new() }
+        Self::at(None)
+    }
+
+    /// Something that is not known yet, at a path.
+    pub(crate) fn at(path: Option<String>) -> Self {
+        Self { materials: Vec::new(), paths: path.into_iter().collect() }
     }
 
     fn one(material: Material) -> Self {
@@ -93,7 +100,7 @@ impl ResolvedInput {
                 .map(|material| {
                     Document::map([
                         ("at", Document::text(material.at.as_str())),
-                        ("content", material.content.identity()),
+                        ("content", material.content.artifact().identity()),
                     ])
                 })
                 .collect(),
@@ -194,6 +201,44 @@ pub(crate) fn resolve<'a>(
         Source::Rival { .. } => Ok(ResolvedInput::absent()),
     }
 }
+
+/// What can be told of an input before all that it needs has run: where it will lie, if what it is is not known yet.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn preview<'a>(
+    project: &Project,
+    graph: &Graph,
+    step: &Step,
+    name: &InputName,
+    upstream: impl Fn(StepIndex) -> Upstream<'a>,
+) -> Result<Preview, EngineError> {
+    let source = &step.inputs[name].source;
+    let waits = source.producers().any(|(producer, _)| matches!(upstream(producer), Upstream::Unknown));
+    let path = match source {
+        Source::Rival { model, alias } => {
+            let holder = crate::registry::Registry::at(project.state()).alias(model, alias)?;
+            return Ok(Preview::Unknown(holder.map(|_| place(name, RIVAL_FILE).to_string())));
+        }
+        Source::Artifact(producer, output) if waits => {
+            place(name, graph.step(*producer).outputs[output].path.name()).to_string()
+        }
+        Source::Collection(_) if waits => format!("inputs/{name}"),
+        _ => return resolve(project, graph, step, name, upstream).map(Preview::Known),
+    };
+    Ok(Preview::Unknown(Some(path)))
+}
+
+/// What is known of an input.
+pub(crate) enum Preview {
+    /// All.
+    Known(ResolvedInput),
+    /// Only its path, if it will be there.
+    Unknown(Option<String>),
+}
+
+/// The name of a rival's model in the folder of its input.
+pub(crate) const RIVAL_FILE: &str = "model.onnx";
 
 /// Where a thing that is no project file lies: `inputs/<input>/<basename>`.
 pub(crate) fn place(input: &InputName, basename: &str) -> RelPath {

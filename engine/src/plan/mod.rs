@@ -4,6 +4,8 @@
 
 mod command;
 mod decide;
+mod explain;
+mod facts;
 mod fingerprint;
 mod gate;
 mod inputs;
@@ -18,7 +20,14 @@ mod tool;
 mod walk;
 
 pub use command::{Expansion, RunFacts, arguments, text};
-pub use decide::{Contest, Decider, Decision, Execution, Insist, Manner, Satisfied, remember_key, target};
+pub use decide::{
+    Contest, Decider, Decision, Execution, Insist, Manner, Satisfied, remember_execution, target,
+};
+pub use explain::{
+    Change, Difference, Explanation, Explanations, Fate, FileChange, Hidden, LineEnding, Only, Origin, Part,
+    Relation, Version, WordChange, explain,
+};
+pub use facts::{Facts, InputFact, OutputFact, PythonFact};
 pub use gate::{METRICS_LIMIT, Metrics, ask, metrics, outputs_of};
 pub use inputs::{Content, Material, Outputs, Paths, Upstream};
 pub use model::{Plan, PlannedStep, Verdict};

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use tidemill_cache::Key;
 
+use crate::graph::{Facts, State};
 use crate::name::StepId;
 
 /// What a run would do, step by step, in the order of the graph.
@@ -23,6 +24,8 @@ pub struct PlannedStep {
     pub reason: String,
     /// Its key, if it is known before anything runs.
     pub key: Option<Key>,
+    /// How long it is expected to take if it runs, in milliseconds. A forecast says so, if the step ever ran.
+    pub expected_ms: Option<u64>,
 }
 
 /// What would happen to a step.
@@ -32,6 +35,7 @@ pub enum Verdict {
     /// Its result is found in the cache.
     Cached,
     /// Its target already shows the last success.
+    #[serde(rename = "current")]
     Done,
     /// It runs.
     Run,
@@ -45,10 +49,44 @@ pub enum Verdict {
     Held,
 }
 
+impl From<Verdict> for State {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Cached => Self::Cached,
+            Verdict::Done => Self::Done,
+            Verdict::Run => Self::Run,
+            Verdict::Maybe => Self::Maybe,
+            Verdict::Blocked => Self::Blocked,
+            Verdict::Skipped => Self::Skipped,
+            Verdict::Held => Self::Held,
+        }
+    }
+}
+
 impl Plan {
+    /// What it says of the steps, for drawings.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let mut facts = Facts { source: Some("What a run would do now.".to_owned()), ..Facts::default() };
+        for PlannedStep { step, verdict, reason, key, .. } in &self.steps {
+            facts.states.insert(step.clone(), (*verdict).into());
+            facts.reasons.insert(step.clone(), reason.clone());
+            facts.keys.extend(key.map(|key| (step.clone(), key.to_string())));
+        }
+        facts
+    }
+
     /// Whether a run would execute anything.
     #[must_use]
     pub fn would_run(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.verdict, Verdict::Run | Verdict::Maybe))
+        self.steps.iter().any(|step| step.verdict.may_run())
+    }
+}
+
+impl Verdict {
+    /// Whether a run executes the step, or may.
+    #[must_use]
+    pub fn may_run(self) -> bool {
+        matches!(self, Self::Run | Self::Maybe)
     }
 }

@@ -47,7 +47,9 @@ pub async fn observe(
 ) -> Result<Observations, EngineError> {
     let fingerprints = fingerprint::take_all(project, graph, warden).await?;
     let mut pythons: BTreeMap<String, Document> = BTreeMap::new();
-    for program in graph.steps.iter().filter_map(leading_python).collect::<BTreeSet<String>>() {
+    for program in
+        graph.steps.iter().filter_map(|step| python_of(project, graph, step)).collect::<BTreeSet<String>>()
+    {
         let identity = python::identity(project, &graph.folder, &program, warden).await?;
         pythons.insert(program, identity);
     }
@@ -55,7 +57,7 @@ pub async fn observe(
     let nothing = Arc::new(Observation::default());
     let mut steps = Vec::with_capacity(graph.steps.len());
     for (step, fingerprint) in graph.steps.iter().zip(fingerprints) {
-        let python = leading_python(step).and_then(|program| pythons.get(&program).cloned());
+        let python = python_of(project, graph, step).and_then(|program| pythons.get(&program).cloned());
         if step.tools.is_empty() && python.is_none() && fingerprint.is_none() {
             steps.push(Arc::clone(&nothing));
             continue;
@@ -66,13 +68,21 @@ pub async fn observe(
     Ok(Observations { steps })
 }
 
-/// The Python that a step's command starts with, as the user wrote it.
-fn leading_python(step: &Step) -> Option<String> {
+/// The first Python that a step's command starts, as the user wrote it. One that the command begins with has to be there;
+/// another one may stand in a branch that is never taken.
+fn python_of(project: &Project, graph: &Graph, step: &Step) -> Option<String> {
     if matches!(step.action, Action::Builtin { .. }) || step.left_out.is_some() {
         return None;
     }
-    let program = command::program(step)?;
-    let name = program.rsplit('/').next().unwrap_or(&program);
-    let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"))?;
-    version.chars().all(|c| c.is_ascii_digit() || c == '.').then_some(program)
+    let (first, all) = command::programs(step);
+    let is_there = |program: &String| tool::find(project, graph, program).is_some();
+    first
+        .filter(|first| is_python(first))
+        .or_else(|| all.into_iter().find(|program| is_python(program) && is_there(program)))
+}
+
+fn is_python(program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"));
+    version.is_some_and(|version| version.chars().all(|c| c.is_ascii_digit() || c == '.'))
 }

@@ -1,103 +1,66 @@
-//! Why a step runs, in a few words: its recipe against the recipe of its last run.
+//! Why a step runs, in a few words: the first change of the comparison that `explain` shows whole.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use tidemill_cache::Document;
+use super::decide::{Decider, Insist};
+use super::explain::{Basis, Depth, Last, Look, Origin, nearest, summary};
+use super::recipe::Resolved;
+use crate::error::EngineError;
+use crate::graph::Step;
 
-/// The parts of a recipe, the most telling first, with the words for a change.
-const PARTS: [(&str, &str); 9] = [
-    ("params", "parameter"),
-    ("inputs", "input"),
-    ("command", "command"),
-    ("env", "variable"),
-    ("outputs", "output"),
-    ("fingerprint", "fingerprint"),
-    ("tools", "tool"),
-    ("python", "Python"),
-    ("platform", "platform"),
-];
-
-/// What differs between two recipes; none if nothing does.
-#[must_use]
-pub(crate) fn difference(old: &Document, new: &Document) -> Option<String> {
-    // A parameter that changed most often changed the command, and says more than that.
-    let parameters_differ = old.get("params") != new.get("params");
-    let telling = PARTS.iter().filter(|(part, _)| !(parameters_differ && *part == "command"));
-    let mut changes = telling.filter_map(|(part, word)| change(part, word, old.get(part)?, new.get(part)?));
-    let first = changes.next()?;
-    Some(match changes.count() {
-        0 => first,
-        more => format!("{first}, and {more} more"),
-    })
+/// Why a step runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Reason {
+    /// In a few words.
+    pub text: String,
+    /// What was compared with, if it runs because its recipe is another one.
+    pub against: Option<Origin>,
 }
 
-fn change(part: &str, word: &str, old: &Document, new: &Document) -> Option<String> {
-    if old == new {
-        return None;
-    }
-    match (part, old, new) {
-        ("command" | "fingerprint" | "python" | "platform", ..) => Some(format!("{word} changed")),
-        ("params", Document::Map(old), Document::Map(new)) => Some(member(word, old, new, true)),
-        (_, Document::Map(old), Document::Map(new)) => Some(member(word, old, new, false)),
-        _ => Some(format!("{word} changed")),
+impl Reason {
+    fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), against: None }
     }
 }
 
-/// The longest value that is shown.
-const LONGEST_VALUE: usize = 24;
-
-fn member(
-    word: &str,
-    old: &BTreeMap<String, Document>,
-    new: &BTreeMap<String, Document>,
-    show_values: bool,
-) -> String {
-    let changed: Vec<&String> = new.keys().filter(|name| old.get(*name) != new.get(*name)).collect();
-    let gone: Vec<&String> = old.keys().filter(|name| !new.contains_key(*name)).collect();
-    let more = match changed.len() + gone.len() {
-        0 | 1 => String::new(),
-        count => format!(", and {} more", count - 1),
+/// Why a step runs that has no result, or whose result does not do.
+///
+/// # Errors
+/// If the store cannot be read.
+pub(crate) fn reason(
+    decider: &Decider<'_>,
+    step: &Step,
+    resolved: &Resolved,
+    insist: Insist<'_>,
+) -> Result<Reason, EngineError> {
+    match insist {
+        Insist::Forced => return Ok(Reason::plain("forced")),
+        Insist::Restore(reason) => return Ok(Reason::plain(reason)),
+        Insist::No => {}
+    }
+    let (project, graph) = (decider.project, decider.graph);
+    let last = Last::of(project, graph, step);
+    if !step.cache && last.is_some() {
+        return Ok(Reason::plain("cache = false"));
+    }
+    if step.effect.is_some() && project.cache().result(&resolved.key)?.is_some() {
+        return Ok(Reason::plain("its target no longer shows it"));
+    }
+    if last.as_ref().is_some_and(|last| last.key == resolved.key) {
+        return Ok(Reason::plain("its last run gave no result"));
+    }
+    let found = nearest(project, graph, step, &resolved.recipe, &BTreeSet::new())?;
+    let Some(Basis { origin, mut comparison }) = found.filter(|basis| !basis.comparison.changes.is_empty())
+    else {
+        return Ok(Reason::plain(match last {
+            Some(_) => "its last run left nothing to compare with",
+            None => "has not run yet",
+        }));
     };
-    match (changed.first(), gone.first()) {
-        (Some(name), _) => match (old.get(*name), new.get(*name)) {
-            (Some(before), Some(after)) if show_values => {
-                let (before, after) = (before.to_string(), after.to_string());
-                match before.chars().count().max(after.chars().count()) <= LONGEST_VALUE {
-                    true => format!("{word} {name} changed: {before} → {after}{more}"),
-                    false => format!("{word} {name} changed{more}"),
-                }
-            }
-            (Some(_), Some(_)) => format!("{word} {name} changed{more}"),
-            _ => format!("{word} {name} is new{more}"),
-        },
-        (None, Some(name)) => format!("{word} {name} is gone{more}"),
-        (None, None) => format!("{word} changed"),
+    let look = Look { project, graph, step, materials: &resolved.materials };
+    if let Some(first) = comparison.changes.first_mut() {
+        look.inside(first, Depth::First);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn recipe(alpha: f64, data: &str) -> Document {
-        Document::map([
-            ("params", Document::map([("train.alpha", Document::Float(alpha))])),
-            ("inputs", Document::map([("data", Document::text(data))])),
-            ("command", Document::text("python train.py")),
-        ])
-    }
-
-    #[test]
-    fn a_parameter_is_named_with_its_values() {
-        let reason = difference(&recipe(0.5, "a"), &recipe(1.0, "a"));
-        assert_eq!(reason.as_deref(), Some("parameter train.alpha changed: 0.5 → 1.0"));
-    }
-
-    #[test]
-    fn several_changes_are_counted() {
-        let reason = difference(&recipe(0.5, "a"), &recipe(1.0, "b"));
-        assert_eq!(reason.as_deref(), Some("parameter train.alpha changed: 0.5 → 1.0, and 1 more"));
-        assert_eq!(difference(&recipe(0.5, "a"), &recipe(0.5, "b")).as_deref(), Some("input data changed"));
-        assert_eq!(difference(&recipe(0.5, "a"), &recipe(0.5, "a")), None);
-    }
+    let text = summary(&comparison.changes).unwrap_or_default();
+    Ok(Reason { text, against: Some(origin) })
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::decide::{Decider, Decision, Insist, Manner, Satisfied};
+use tidemill_cache::Key;
+
+use super::decide::{Decider, Decision, Execution, Insist, Manner};
 use super::gate;
 use super::inputs::{Content, Outputs, Upstream};
 use super::model::{Plan, PlannedStep, Verdict};
@@ -19,6 +21,8 @@ use crate::project::Project;
 pub enum Foreseen {
     /// All that it needs is known.
     Decided(Decision),
+    /// It has to run, under the same key as this step, which runs for both.
+    Shared(StepIndex, Box<Execution>),
     /// A step before it runs; its key is not known yet. That step.
     Maybe(StepIndex),
     /// It is left out.
@@ -40,11 +44,56 @@ pub async fn plan(project: &Project, graph: &Graph, selection: &Selection) -> Re
     let decider = Decider { project, graph, observations: &observations, warden: &warden };
     let foreseen = foresee(&decider, &scope).await?;
     warden.shutdown().await;
-    let planned = |(step, foreseen): (&Step, &Foreseen)| {
-        let (verdict, reason, key) = describe(graph, foreseen)?;
-        Some(PlannedStep { step: step.id.clone(), verdict, reason, key })
+    Ok(Plan { steps: judge(&decider, &scope, &foreseen)?.into_iter().flatten().collect() })
+}
+
+/// What a run would do with each step, and why; none for a step that the selection ignores.
+///
+/// # Errors
+/// If the cache cannot be read.
+pub(super) fn judge(
+    decider: &Decider<'_>,
+    scope: &Scope,
+    foreseen: &[Foreseen],
+) -> Result<Vec<Option<PlannedStep>>, EngineError> {
+    let graph = decider.graph;
+    let may_be_needed = may_be_needed(decider, foreseen)?;
+    let surely = surely(graph, scope, foreseen);
+    let planned = |index: usize| {
+        let (mut verdict, mut reason, key) = describe(graph, &foreseen[index])?;
+        let lost = may_be_needed.get(&StepIndex::new(index));
+        if let Some(lost) = lost {
+            (verdict, reason) = (Verdict::Maybe, lost.clone());
+        } else if let Some(why) = surely[index] {
+            (verdict, reason) = (Verdict::Run, why.to_owned());
+        } else if verdict == Verdict::Maybe && !scope.may_execute[index] {
+            reason = format!("not selected, so it has to be as before: {reason}");
+        }
+        Some(PlannedStep { step: graph.steps[index].id.clone(), verdict, reason, key, expected_ms: None })
     };
-    Ok(Plan { steps: graph.steps.iter().zip(&foreseen).filter_map(planned).collect() })
+    Ok((0..graph.steps.len()).map(planned).collect())
+}
+
+/// Of the steps that wait for others, those that run whatever the others give; why.
+fn surely(graph: &Graph, scope: &Scope, foreseen: &[Foreseen]) -> Vec<Option<&'static str>> {
+    let mut surely = vec![None; foreseen.len()];
+    // Whether a gate that is not asked yet, or a step that may not execute, can keep it from running.
+    let mut may_stop = vec![false; foreseen.len()];
+    for &index in &graph.order {
+        let (place, step) = (index.get(), graph.step(index));
+        let waits = matches!(foreseen[place], Foreseen::Maybe(_));
+        let runs = waits || matches!(foreseen[place], Foreseen::Decided(Decision::Execute(_)));
+        let held_up = graph.upstream(index).iter().any(|producer| may_stop[producer.get()]);
+        may_stop[place] = held_up || (runs && !step.gate.is_empty()) || (waits && !scope.may_execute[place]);
+        if waits && !held_up && scope.may_execute[place] {
+            surely[place] = match (scope.forced[place], step.cache) {
+                (true, _) => Some("forced"),
+                (false, false) => Some("cache = false"),
+                (false, true) => None,
+            };
+        }
+    }
+    surely
 }
 
 fn describe(graph: &Graph, foreseen: &Foreseen) -> Option<(Verdict, String, Option<tidemill_cache::Key>)> {
@@ -61,6 +110,10 @@ fn describe(graph: &Graph, foreseen: &Foreseen) -> Option<(Verdict, String, Opti
             (Verdict::Run, execution.reason.clone(), Some(execution.resolved.key))
         }
         Foreseen::Decided(Decision::Moved(message)) => (Verdict::Blocked, message.clone(), None),
+        Foreseen::Shared(with, execution) => {
+            let reason = format!("same key as {}, which runs", graph.step(*with).id);
+            (Verdict::Cached, reason, Some(execution.resolved.key))
+        }
         Foreseen::Maybe(by) => (Verdict::Maybe, format!("{} runs before it", graph.step(*by).id), None),
         Foreseen::Skipped(SkipReason::When { condition }) => {
             (Verdict::Skipped, format!("when {condition} is false"), None)
@@ -84,12 +137,13 @@ fn describe(graph: &Graph, foreseen: &Foreseen) -> Option<(Verdict, String, Opti
 pub async fn foresee(decider: &Decider<'_>, scope: &Scope) -> Result<Vec<Foreseen>, EngineError> {
     let mut restore: BTreeMap<StepIndex, String> = BTreeMap::new();
     loop {
-        let foreseen = forward(decider, scope, &restore).await?;
+        let mut foreseen = forward(decider, scope, &restore).await?;
         let before = restore.len();
         for index in &decider.graph.order {
             demand(decider, &foreseen, *index, &mut restore)?;
         }
         if restore.len() == before {
+            share(decider.graph, scope, &mut foreseen);
             return Ok(foreseen);
         }
     }
@@ -102,10 +156,10 @@ async fn forward(
 ) -> Result<Vec<Foreseen>, EngineError> {
     let graph = decider.graph;
     let mut foreseen = vec![Foreseen::Ignored; graph.steps.len()];
-    let mut closed = vec![false; graph.steps.len()];
+    let mut gates = vec![Gate::Open; graph.steps.len()];
     for &index in graph.order.iter().filter(|index| scope.considered[index.get()]) {
         let step = graph.step(index);
-        let state = match before(graph, index, &foreseen, &closed) {
+        let state = match before(graph, index, &foreseen, &gates) {
             Some(state) => state,
             None => {
                 let insist = match (restore.get(&index), scope.forced[index.get()]) {
@@ -123,19 +177,14 @@ async fn forward(
             let reason = execution.reason.clone();
             return Err(EngineError::OutsideSelection { needed: step.id.to_string(), reason });
         }
-        if let Foreseen::Decided(Decision::Satisfied(satisfied)) = &state {
-            closed[index.get()] = gate_is_closed(decider.project, step, satisfied)?;
-        }
-        if let Foreseen::Decided(Decision::Moved(_)) = &state {
-            closed[index.get()] = true;
-        }
+        gates[index.get()] = gate_of(decider.project, step, &state)?;
         foreseen[index.get()] = state;
     }
     Ok(foreseen)
 }
 
 /// What follows for a step from those before it alone; none if it can be decided about.
-fn before(graph: &Graph, index: StepIndex, foreseen: &[Foreseen], closed: &[bool]) -> Option<Foreseen> {
+fn before(graph: &Graph, index: StepIndex, foreseen: &[Foreseen], gates: &[Gate]) -> Option<Foreseen> {
     let step = graph.step(index);
     if let Some(condition) = &step.left_out {
         return Some(Foreseen::Skipped(SkipReason::When { condition: condition.clone() }));
@@ -147,14 +196,16 @@ fn before(graph: &Graph, index: StepIndex, foreseen: &[Foreseen], closed: &[bool
     }
     for &producer in &upstream {
         match &foreseen[producer.get()] {
-            _ if closed[producer.get()] => return Some(Foreseen::Blocked(producer)),
+            _ if gates[producer.get()] == Gate::Closed => return Some(Foreseen::Blocked(producer)),
             Foreseen::Blocked(by) => return Some(Foreseen::Blocked(*by)),
             _ => {}
         }
     }
     let runs = |producer: &&StepIndex| match &foreseen[producer.get()] {
         Foreseen::Maybe(_) => true,
-        Foreseen::Decided(Decision::Execute(execution)) => execution.expected.is_none(),
+        Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) => {
+            execution.expected.is_none() || gates[producer.get()] == Gate::Unasked
+        }
         _ => false,
     };
     upstream.iter().find(runs).map(|producer| Foreseen::Maybe(*producer))
@@ -172,10 +223,10 @@ pub(crate) fn left_out_by(step: &Step, left_out: impl Fn(StepIndex) -> bool) -> 
     })
 }
 
-fn upstream(foreseen: &Foreseen) -> Upstream<'_> {
+pub(super) fn upstream(foreseen: &Foreseen) -> Upstream<'_> {
     match foreseen {
         Foreseen::Decided(Decision::Satisfied(satisfied)) => Upstream::Known(&satisfied.outputs),
-        Foreseen::Decided(Decision::Execute(execution)) => {
+        Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) => {
             execution.expected.as_ref().map_or(Upstream::Unknown, Upstream::Known)
         }
         Foreseen::Skipped(_) => Upstream::LeftOut,
@@ -183,17 +234,55 @@ fn upstream(foreseen: &Foreseen) -> Upstream<'_> {
     }
 }
 
-fn gate_is_closed(project: &Project, step: &Step, satisfied: &Satisfied) -> Result<bool, EngineError> {
-    if step.gate.is_empty() {
-        return Ok(false);
+/// Of several steps that have to run under one key, the one that a run decides about first runs for all; unless the user
+/// insists on another one too.
+fn share(graph: &Graph, scope: &Scope, foreseen: &mut [Foreseen]) {
+    // A run decides at once about all that waits for nothing, in the order of the graph, then about what waited.
+    let mut waits = vec![false; foreseen.len()];
+    for &index in &graph.order {
+        waits[index.get()] = graph.upstream(index).iter().any(|producer| {
+            let runs = matches!(foreseen[producer.get()], Foreseen::Decided(Decision::Execute(_)));
+            runs || waits[producer.get()]
+        });
     }
-    match gate::metrics(project, step, &satisfied.outputs)? {
-        Some(metrics) => {
-            Ok(gate::ask(step, &metrics)?.iter().any(|condition| condition.holds == Some(false)))
+    let mut order = graph.order.clone();
+    order.sort_by_key(|index| waits[index.get()]);
+    let mut leaders: BTreeMap<Key, StepIndex> = BTreeMap::new();
+    for index in order {
+        let step = graph.step(index);
+        let Foreseen::Decided(Decision::Execute(execution)) = &foreseen[index.get()] else { continue };
+        if !step.cache || step.effect.is_some() {
+            continue;
         }
-        // The demand below brings the metrics back.
-        None => Ok(false),
+        let leader = *leaders.entry(execution.resolved.key).or_insert(index);
+        if leader != index && !scope.forced[index.get()] {
+            foreseen[index.get()] = Foreseen::Shared(leader, execution.clone());
+        }
     }
+}
+
+/// What is known of the gate of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    /// The steps after it go on.
+    Open,
+    /// They do not.
+    Closed,
+    /// It is asked when the step has run.
+    Unasked,
+}
+
+fn gate_of(project: &Project, step: &Step, foreseen: &Foreseen) -> Result<Gate, EngineError> {
+    let outputs = match (foreseen, upstream(foreseen)) {
+        (Foreseen::Decided(Decision::Moved(_)), _) => return Ok(Gate::Closed),
+        (_, Upstream::Known(outputs)) if !step.gate.is_empty() => outputs,
+        _ => return Ok(Gate::Open),
+    };
+    let Some(metrics) = gate::metrics(project, step, outputs)? else { return Ok(Gate::Unasked) };
+    Ok(match gate::ask(step, &metrics)?.iter().any(|condition| condition.holds == Some(false)) {
+        true => Gate::Closed,
+        false => Gate::Open,
+    })
 }
 
 /// Adds the steps whose bytes are needed and gone: inputs of a step that runs, metrics of a gate, outputs to publish.
@@ -248,6 +337,44 @@ pub fn needs_itself(
         }
     }
     Ok(None)
+}
+
+/// The satisfied steps that have to bring back lost bytes if a step that may run does run; why, in a few words.
+fn may_be_needed(
+    decider: &Decider<'_>,
+    foreseen: &[Foreseen],
+) -> Result<BTreeMap<StepIndex, String>, EngineError> {
+    let mut needed: BTreeMap<StepIndex, String> = BTreeMap::new();
+    for index in decider.graph.order.iter().rev() {
+        let may_run = matches!(foreseen[index.get()], Foreseen::Maybe(_)) || needed.contains_key(index);
+        let step = decider.graph.step(*index);
+        for input in step.inputs.values().filter(|_| may_run) {
+            if !some_is_lost(decider, foreseen, &input.source)? {
+                continue;
+            }
+            let mut lost_here = BTreeMap::new();
+            for (producer, _) in input.source.producers() {
+                lost(decider, foreseen, producer, &mut lost_here)?;
+            }
+            for (producer, reason) in lost_here {
+                needed.entry(producer).or_insert_with(|| format!("{reason}, and {} may need it", step.id));
+            }
+        }
+    }
+    Ok(needed)
+}
+
+/// Whether an artifact of this input is known and gone.
+fn some_is_lost(decider: &Decider<'_>, foreseen: &[Foreseen], source: &Source) -> Result<bool, EngineError> {
+    for (producer, output) in source.producers() {
+        let Upstream::Known(outputs) = upstream(&foreseen[producer.get()]) else { continue };
+        if let Some(Some(artifact)) = outputs.get(output)
+            && !decider.project.cache().available(artifact)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Marks a satisfied producer whose outputs are not all in the cache any more.

@@ -1,6 +1,6 @@
 //! The engine's side: a handle on the warden, and one on each command.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::MARKS;
 use super::command::{Command, Exit};
 use super::error::ProcessError;
+use super::load::{Load, loads};
 use super::wire::{CAPTURE_LIMIT, End, Order, Report, Request};
 
 /// A handle on the process that starts and watches commands. When the last handle on it and on its commands is gone, or
@@ -52,6 +53,10 @@ struct Waiting {
 }
 
 struct Callbacks {
+    /// The command's own id.
+    name: String,
+    /// Its leader, once it runs.
+    leader: Option<u32>,
     started: Option<oneshot::Sender<Result<u32, ProcessError>>>,
     ended: oneshot::Sender<End>,
 }
@@ -134,6 +139,13 @@ impl Warden {
         &self.office.mark
     }
 
+    /// What the processes of each running command use, by the command's id. Nothing on systems that have no table of
+    /// processes to read. Reads files: not to be called where others wait for the thread.
+    #[must_use]
+    pub fn loads(&self) -> BTreeMap<String, Load> {
+        loads(self.office.pid, &self.office.desk.leaders())
+    }
+
     /// Kills what still runs and waits until the warden is gone.
     pub async fn shutdown(self) {
         self.office.send(&Request::Shutdown);
@@ -150,7 +162,8 @@ impl Warden {
         }
         let (started, starting) = oneshot::channel();
         let (ended, ending) = oneshot::channel();
-        if !self.office.desk.register(id, Callbacks { started: Some(started), ended }) {
+        let callbacks = Callbacks { name: command.id.clone(), leader: None, started: Some(started), ended };
+        if !self.office.desk.register(id, callbacks) {
             return Err(ProcessError::WardenLost);
         }
         // Made before the answer is there: if nobody waits for the answer any more, its drop kills the command.
@@ -292,7 +305,9 @@ impl Desk {
         match report {
             Report::Ready(_) => {}
             Report::Started { id, pid } => {
-                if let Some(started) = waiting.commands.get_mut(&id).and_then(|them| them.started.take()) {
+                let Some(them) = waiting.commands.get_mut(&id) else { return };
+                them.leader = Some(pid);
+                if let Some(started) = them.started.take() {
                     let _ = started.send(Ok(pid));
                 }
             }
@@ -307,6 +322,12 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// The commands that run, by their leader.
+    fn leaders(&self) -> HashMap<u32, String> {
+        let waiting = self.lock();
+        waiting.commands.values().filter_map(|them| Some((them.leader?, them.name.clone()))).collect()
     }
 
     /// The warden is gone: whoever waits learns it from the end of its channel.

@@ -37,6 +37,12 @@ impl LazyWarden {
         Ok(warden)
     }
 
+    /// The warden, if there is one and it is not just being started.
+    #[must_use]
+    pub fn present(&self) -> Option<Warden> {
+        self.warden.try_lock().ok()?.clone()
+    }
+
     /// The warden was lost: the next child gets a new one.
     pub async fn forget(&self) {
         *self.warden.lock().await = None;

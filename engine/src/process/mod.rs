@@ -8,7 +8,8 @@
 //!
 //! ```text
 //! engine: handle ──socket, JSON lines (wire)──▶ warden ─ launch, output, redact
-//!                                                    └ family ─ table
+//!                     │                              └ family ─ table
+//!                     └ load, gpu: what they use while they run
 //! ```
 //!
 //! Knows no step, no cache and no run. Every process carries three marks in its environment, see [`MARKS`].
@@ -16,9 +17,11 @@
 mod command;
 mod error;
 mod family;
+mod gpu;
 mod handle;
 mod launch;
 mod lazy;
+mod load;
 mod output;
 mod redact;
 mod sweep;
@@ -29,8 +32,10 @@ mod wire;
 
 pub use command::{Command, Exit, Secret, Status};
 pub use error::ProcessError;
+pub use gpu::{GpuLoad, Gpus};
 pub use handle::{Child, Warden, run_quick};
 pub use lazy::LazyWarden;
+pub use load::Load;
 pub use sweep::sweep;
 pub use warden::warden_main;
 

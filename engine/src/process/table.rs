@@ -24,6 +24,10 @@ pub(super) struct Entry {
     kernel: bool,
     /// Where its environment ends in its memory; 0 if it has none now, or if that may not be known.
     environment_end: u64,
+    /// CPU time that it and the children it waited for took, in clock ticks.
+    pub(super) ticks: u64,
+    /// Its resident memory, in pages.
+    pub(super) pages: u64,
 }
 
 /// Flags of a process as the kernel's `include/linux/sched.h` has them.
@@ -51,6 +55,8 @@ fn parse(line: &str) -> Option<Entry> {
         exiting: flags & EXITING != 0,
         kernel: flags & KERNEL != 0,
         environment_end: number(48).unwrap_or(0),
+        ticks: (11..=14).filter_map(number).sum(),
+        pages: number(21).unwrap_or(0),
     })
 }
 
@@ -161,10 +167,11 @@ mod tests {
 
     #[test]
     fn a_name_may_look_like_the_rest_of_the_line() {
-        let line = "42 (a) Z 1 (b)) S 7 8 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1 2";
+        let line = "42 (a) Z 1 (b)) S 7 8 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1 321";
         let entry = parse(line).unwrap();
         assert_eq!((entry.parent, entry.group, entry.session), (7, 8, 9));
         assert_eq!((entry.start, entry.zombie, entry.exiting, entry.kernel), (123_456, false, false, false));
+        assert_eq!((entry.ticks, entry.pages), (5 + 6 + 7 + 8, 321));
         assert!(parse("42 (a").is_none());
         assert!(parse("42 (a) S 1").is_none());
     }

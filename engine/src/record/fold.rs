@@ -43,6 +43,8 @@ pub struct RunRecord {
     pub steps: Vec<StepRecord>,
     /// Notices, in order.
     pub notices: Vec<String>,
+    /// The outline of its graph in the cache; none in records of older versions.
+    pub graph: Option<Artifact>,
 }
 
 /// A step in a run's record.
@@ -84,7 +86,8 @@ impl RunRecord {
     #[must_use]
     pub fn fold(events: &[Stamped], alive: bool) -> Option<Self> {
         let (first, rest) = events.split_first()?;
-        let Event::RunStarted { run, pipeline, file, cause, git, overrides, params, .. } = &first.event
+        let Event::RunStarted { run, pipeline, file, cause, git, overrides, params, graph, .. } =
+            &first.event
         else {
             return None;
         };
@@ -104,6 +107,7 @@ impl RunRecord {
             overrides: overrides.clone(),
             steps: Vec::new(),
             notices: Vec::new(),
+            graph: graph.clone(),
         };
         let mut places = BTreeMap::new();
         for stamped in rest {
@@ -260,6 +264,7 @@ mod tests {
                 overrides: BTreeMap::new(),
                 params: BTreeMap::new(),
                 steps: 1,
+                graph: None,
             },
             Event::StepQueued { step: step.clone(), key, reason: "has not run yet".to_owned() },
             Event::StepStarted { step: step.clone(), attempt: attempt.clone(), log: "1.log".to_owned() },

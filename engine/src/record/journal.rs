@@ -6,19 +6,23 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
-use super::history::RecordError;
+use super::error::RecordError;
+use super::history::History;
 use crate::event::{Event, Stamped, Subscriber};
+use crate::name::RunId;
 
 /// The name of the journal in a run's folder.
 pub(super) const JOURNAL: &str = "journal.jsonl";
 /// The name of the file that a living run holds locked.
 pub(super) const ALIVE: &str = "alive";
 
-/// Writes the journal of one run.
+/// Writes the journal of one run, and lets the index of the history know when the run ended.
 #[derive(Debug)]
 pub struct Journal {
+    history: History,
+    run: RunId,
     file: File,
     path: Utf8PathBuf,
     /// Held until the run ends, however it ends.
@@ -30,14 +34,15 @@ impl Journal {
     ///
     /// # Errors
     /// If the file system says no.
-    pub fn begin(folder: &Utf8Path) -> Result<Self, RecordError> {
+    pub fn begin(history: &History, run: &RunId) -> Result<Self, RecordError> {
+        let folder = history.folder.join(run.as_str());
         let path = folder.join(JOURNAL);
         let io = |source| RecordError::Io { path: path.clone(), source };
-        fs::create_dir_all(folder).map_err(io)?;
+        fs::create_dir_all(&folder).map_err(io)?;
         let alive = File::create(folder.join(ALIVE)).map_err(io)?;
         alive.lock().map_err(io)?;
         let file = OpenOptions::new().create_new(true).append(true).open(&path).map_err(io)?;
-        Ok(Self { file, path, _alive: alive })
+        Ok(Self { history: history.clone(), run: run.clone(), file, path, _alive: alive })
     }
 
     fn write(&mut self, event: &Stamped) -> io::Result<()> {
@@ -58,6 +63,9 @@ impl Subscriber for Journal {
         // The history is no reason to stop weeks of work; the results themselves are kept elsewhere.
         if let Err(error) = self.write(event) {
             tracing::error!(path = %self.path, %error, "the journal of this run cannot be written");
+        }
+        if matches!(event.event, Event::RunFinished { .. }) {
+            self.history.ended(&self.run);
         }
     }
 }

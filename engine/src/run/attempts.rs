@@ -1,10 +1,11 @@
 //! Starting attempts, and what follows from their ends.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidemill_cache::Lease;
 
-use super::conductor::{Conductor, remember_duration};
+use super::conductor::Conductor;
+use super::pulses::Watched;
 use crate::effects::{Effects, Success};
 use crate::error::EngineError;
 use crate::event::Event;
@@ -12,7 +13,8 @@ use crate::execute::{Attempt, Finished, Urgency, attempt};
 use crate::failure::{Failure, FailureReport, StepFailure};
 use crate::graph::StepIndex;
 use crate::name::AttemptId;
-use crate::plan::{Execution, Outputs, outputs_of, remember_key, target};
+use crate::plan::{Execution, Outputs, outputs_of, remember_execution, target};
+use crate::record::{Past, remember_usage};
 
 /// How something that ran beside the loop ended.
 pub(super) enum End {
@@ -22,6 +24,8 @@ pub(super) enum End {
         id: AttemptId,
         execution: Box<Execution>,
         result: Box<Result<Finished, FailureReport>>,
+        /// From its start to its end.
+        took: Duration,
         /// Held until the end is dealt with, so that no other process starts the same key in between.
         lease: Option<Lease>,
     },
@@ -49,10 +53,6 @@ impl Conductor {
         if self.stale.remove(&step) {
             return self.decide_again(step).await;
         }
-        if let Some(waiting) = self.in_flight.get_mut(&key).filter(|_| shares_key) {
-            waiting.push(step);
-            return self.pause(step);
-        }
         let lease = match shares_key {
             true => match self.project.cache().try_lease(&key)? {
                 Some(lease) => Some(lease),
@@ -74,7 +74,6 @@ impl Conductor {
     }
 
     fn spawn(&mut self, step: usize, execution: Execution, gpus: Vec<String>, lease: Option<Lease>) {
-        self.in_flight.entry(execution.resolved.key).or_default();
         self.attempt_count += 1;
         let id = AttemptId::new(&self.id, self.attempt_count);
         let log = self.project.run_folder(&self.id).join(format!("{}.log", self.attempt_count));
@@ -82,6 +81,13 @@ impl Conductor {
             step: self.step(step).id.clone(),
             attempt: id.clone(),
             log: log.to_string(),
+        });
+        self.pulses.began(step, &self.graph, &self.warden, || Watched {
+            step: self.graph.steps[step].id.clone(),
+            attempt: id.clone(),
+            since: Instant::now(),
+            gpus: gpus.clone(),
+            log: log.clone(),
         });
         let order = Attempt {
             id: id.clone(),
@@ -94,8 +100,10 @@ impl Conductor {
         };
         let (project, warden, cancel) = (self.project.clone(), self.warden.clone(), self.cancel.clone());
         self.attempts.spawn(async move {
+            let started = Instant::now();
             let result = Box::new(attempt(&project, &warden, order, &cancel).await);
-            End::Attempt { step, id, execution: Box::new(execution), result, lease }
+            let took = started.elapsed();
+            End::Attempt { step, id, execution: Box::new(execution), result, took, lease }
         });
     }
 
@@ -152,21 +160,17 @@ impl Conductor {
                     self.decide(step).await;
                 }
             }
-            End::Attempt { step, id, execution, result, lease } => {
-                let waiting = self.in_flight.remove(&execution.resolved.key).unwrap_or_default();
+            End::Attempt { step, id, execution, result, took, lease } => {
+                self.pulses.ended(step, &id);
                 match *result {
                     Ok(finished) => {
-                        if let Err(error) = self.succeeded(step, &id, &execution, finished).await {
+                        if let Err(error) = self.succeeded(step, &id, &execution, (finished, took)).await {
                             self.fail_with(step, &error);
                         }
                     }
                     Err(report) => self.failed(step, id, &execution, report),
                 }
                 drop(lease);
-                for step in waiting {
-                    self.foreseen[step] = None;
-                    self.decide(step).await;
-                }
             }
         }
     }
@@ -176,7 +180,7 @@ impl Conductor {
         step: usize,
         id: &AttemptId,
         execution: &Execution,
-        finished: Finished,
+        (finished, took): (Finished, Duration),
     ) -> Result<(), EngineError> {
         let outputs = outputs_of(self.step(step), &finished.result);
         self.note_success(step, execution, &finished)?;
@@ -196,8 +200,9 @@ impl Conductor {
                 .collect(),
             unchanged: self.is_unchanged(step, &outputs),
         });
-        remember_key(&self.project, &self.graph, self.step(step), &execution.resolved.key);
-        remember_duration(&self.project, &self.graph, self.step(step), usage.wall_ms);
+        self.remember_key(step, execution);
+        self.remember_usage(step, &finished, took);
+        self.pulses.learn(step, milliseconds(took));
         if self.stale.remove(&step) {
             return self.decide_again(step).await;
         }
@@ -207,6 +212,12 @@ impl Conductor {
             self.other_bytes(step);
         }
         self.outputs_known(step, outputs)
+    }
+
+    fn remember_usage(&self, step: usize, finished: &Finished, took: Duration) {
+        let step = self.step(step);
+        let past = Past { wall_ms: milliseconds(took), ..Past::of(&finished.result, step.resources.gpus) };
+        remember_usage(self.project.cache(), &self.graph.pipeline, &step.id, past);
     }
 
     /// What a step that ran again gave is not what it gave before: decisions that rest on the old bytes are void.
@@ -267,7 +278,7 @@ impl Conductor {
         if count > allowed || self.is_cancelled() {
             // The recipe is kept too, so that the next run can say what is different from the one that failed.
             if self.project.cache().put_recipe(&execution.resolved.recipe).is_ok() {
-                remember_key(&self.project, &self.graph, self.step(step), &execution.resolved.key);
+                self.remember_key(step, execution);
             }
             return self.fail(step, Some(id), report);
         }
@@ -291,6 +302,11 @@ impl Conductor {
         });
     }
 
+    fn remember_key(&self, step: usize, execution: &Execution) {
+        let key = execution.resolved.key;
+        remember_execution(&self.project, &self.graph, self.step(step), key, &self.id);
+    }
+
     /// Whether a step gave the same bytes as the last time.
     fn is_unchanged(&self, step: usize, outputs: &Outputs) -> bool {
         let bytes = self.project.cache().recall(LAST_OUTPUTS, self.outputs_name(step).as_bytes());
@@ -303,7 +319,7 @@ impl Conductor {
     }
 
     fn outputs_name(&self, step: usize) -> String {
-        format!("{}\0{}", self.graph.pipeline, self.step(step).id)
+        format!("{}\0{}\0{}", self.project.root(), self.graph.pipeline, self.step(step).id)
     }
 }
 
@@ -317,4 +333,8 @@ fn outputs_digest(outputs: &Outputs) -> Vec<u8> {
         text.push_str(&format!("{name}={digest}\n"));
     }
     tidemill_cache::Digest::of(text.as_bytes()).as_bytes().to_vec()
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,25 +1,30 @@
 //! The loop of a run. It owns what is known; attempts run beside it and send it how they ended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tidemill_cache::Key;
 use tokio::task::JoinSet;
 
 use super::attempts::End;
+use super::estimate::Left;
+use super::live::live;
+use super::pulses::Pulses;
+use super::sharing::Sharing;
 use super::teller::Teller;
 use super::{RunOptions, RunSummary, git, machine_facts};
 use crate::error::EngineError;
-use crate::event::{self, Event, Outcome, Subscriber};
+use crate::event::{self, Event, Outcome, Pulse, Sample, Subscriber};
 use crate::execute::{Cancellation, Urgency};
 use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
-use crate::graph::{Graph, Step, StepIndex};
+use crate::graph::{self, Graph, Step, StepIndex};
 use crate::name::{AttemptId, RunId};
-use crate::plan::{Decider, Execution, Foreseen, Observations, Outputs, RunFacts, Scope, foresee, observe};
+use crate::plan::{
+    Decider, Decision, Execution, Foreseen, Observations, Outputs, RunFacts, Scope, foresee, observe,
+};
 use crate::process::LazyWarden;
 use crate::project::Project;
-use crate::record::Journal;
+use crate::record::{History, Journal, Recap, Usages};
 use crate::schedule::{Limits, Machine, Need, Settled, WrongOrder, priorities};
 
 /// Runs a pipeline.
@@ -50,7 +55,7 @@ pub async fn run(
         foresee(&decider, &scope).await?
     };
     let git = git.await.ok().flatten();
-    subscribers.insert(0, Box::new(Journal::begin(&project.run_folder(&id))?));
+    subscribers.insert(0, Box::new(Journal::begin(&History::below(project.state()), &id)?));
     let facts = RunFacts {
         id: id.to_string(),
         commit: git.as_ref().map(|git| git.commit.clone()).unwrap_or_default(),
@@ -69,7 +74,8 @@ pub async fn run(
     summary
 }
 
-fn check_needs(graph: &Graph, limits: &Limits) -> Result<(), EngineError> {
+/// Whether this machine has what every step asks for.
+pub(super) fn check_needs(graph: &Graph, limits: &Limits) -> Result<(), EngineError> {
     for step in &graph.steps {
         if let Some((wanted, available)) = limits.impossible(&need(step)) {
             return Err(EngineError::TooLarge { step: step.id.to_string(), wanted, available });
@@ -127,9 +133,13 @@ pub(super) struct Conductor {
     pub(super) failed_attempts: BTreeMap<usize, u32>,
     /// Steps whose producer gave other bytes while they ran or waited for their turn.
     pub(super) stale: BTreeSet<usize>,
-    /// Keys that run in this process, with the steps that wait for them.
-    pub(super) in_flight: BTreeMap<Key, Vec<usize>>,
+    /// Steps with equal keys.
+    pub(super) sharing: Sharing,
+    /// Steps whose leader ended, each with it and how it ended.
+    pub(super) released: VecDeque<(usize, usize, Settled)>,
     pub(super) attempts: JoinSet<End>,
+    /// What measures the attempts, if a subscriber wants to know.
+    pub(super) pulses: Pulses,
     pub(super) attempt_count: u64,
     pub(super) infrastructure_failed: bool,
     pub(super) gate_closed: bool,
@@ -153,13 +163,23 @@ impl Conductor {
             .map(|steps| steps.into_iter().map(StepIndex::get).collect())
             .collect();
         let order: Vec<usize> = graph.order.iter().map(|index| index.get()).collect();
-        let durations: Vec<u64> = graph.steps.iter().map(|step| duration(project, &graph, step)).collect();
+        let usages = Usages::of(project.cache(), &graph.pipeline);
+        let expected: Vec<Option<u64>> =
+            graph.steps.iter().map(|step| usages.expected_ms(&step.id)).collect();
+        let durations: Vec<u64> = expected.iter().map(|ms| ms.unwrap_or(UNKNOWN_DURATION)).collect();
         let priority = priorities(&order, &downstream, &durations);
+        let teller = Teller::new(ready.subscribers, ready.started);
+        let jobs = ready.limits.jobs();
+        let pulses = match teller.pulse_interval() {
+            Some(interval) => Pulses::Wanted { interval, expected, jobs },
+            None => Pulses::Unwanted,
+        };
         let machine = Machine::new(upstream, ready.scope.considered.clone(), priority, ready.limits);
         Self {
             project: project.clone(),
             machine,
-            teller: Teller::new(ready.subscribers, ready.started),
+            teller,
+            pulses,
             cancel,
             keep_going: options.keep_going,
             facts: ready.facts,
@@ -174,7 +194,8 @@ impl Conductor {
             restore: BTreeMap::new(),
             failed_attempts: BTreeMap::new(),
             stale: BTreeSet::new(),
-            in_flight: BTreeMap::new(),
+            sharing: Sharing::default(),
+            released: VecDeque::new(),
             attempts: JoinSet::new(),
             attempt_count: 0,
             infrastructure_failed: false,
@@ -198,6 +219,7 @@ impl Conductor {
             overrides: json(&self.graph.overrides),
             params: json(&self.graph.params),
             steps: self.graph.steps.len(),
+            graph: graph::keep(self.project.cache(), &self.graph),
         });
     }
 
@@ -219,6 +241,7 @@ impl Conductor {
                         self.ended(ended.expect("an attempt's task does not panic")).await;
                     }
                 }
+                samples = self.pulses.next() => self.tell_pulse(samples),
                 () = cancel.at_least(Urgency::Terminate), if !self.interrupted => {}
             }
         }
@@ -228,6 +251,10 @@ impl Conductor {
     /// Decides and starts whatever can be; whether there was anything.
     async fn advance(&mut self) -> bool {
         let mut advanced = false;
+        while let Some((step, leader, settled)) = self.released.pop_front() {
+            self.follow(step, leader, settled).await;
+            advanced = true;
+        }
         while let Some(step) = self.machine.next_to_decide() {
             self.decide(step).await;
             advanced = true;
@@ -239,7 +266,30 @@ impl Conductor {
         advanced
     }
 
+    fn tell_pulse(&mut self, samples: Vec<Sample>) {
+        let remaining_ms = self.pulses.remaining(|step| self.left(step));
+        self.teller.tell_pulse(&Pulse { samples, open: self.machine.unsettled(), remaining_ms });
+    }
+
+    /// How much of a step is left, as far as that can be foreseen.
+    fn left(&self, step: usize) -> Left {
+        let found = || {
+            let foreseen = self.foreseen[step].as_ref();
+            foreseen.is_some_and(|foreseen| {
+                matches!(foreseen, Foreseen::Decided(Decision::Satisfied(_)) | Foreseen::Skipped(_))
+            })
+        };
+        if !self.scope.considered[step] || self.machine.settled(step).is_some() || found() {
+            return Left::Nothing;
+        }
+        match self.pulses.running_for(step) {
+            Some(elapsed) => Left::Running(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
+            None => Left::All,
+        }
+    }
+
     async fn finish(mut self) -> RunSummary {
+        self.pulses.stop().await;
         // Nothing runs, nothing can be decided: what is left was stopped, or the schedule has a bug.
         if !self.machine.is_finished() && !self.machine.is_stopped() {
             tracing::error!("the schedule came to a halt with steps left");
@@ -266,7 +316,30 @@ impl Conductor {
         let wall_ms = self.teller.wall_ms();
         self.teller.tell(Event::RunFinished { outcome, wall_ms, counts });
         self.warden.shutdown().await;
-        RunSummary { run: self.id, outcome, counts, wall_ms }
+        let recap = self.recap();
+        RunSummary { run: self.id, outcome, counts, wall_ms, recap }
+    }
+
+    /// What the run amounts to, beside the run before it and what is live after it. That these cannot be read is no reason to
+    /// call a run failed that is done.
+    fn recap(&mut self) -> Recap {
+        let mut recap = self.teller.take_recap();
+        let previous = match recap.metrics.is_empty() {
+            true => Ok(None),
+            false => {
+                History::below(self.project.state()).previous_with_metrics(&self.graph.pipeline, &self.id)
+            }
+        };
+        match previous {
+            Ok(Some(previous)) => recap.compare(&previous),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "the run before this one cannot be read"),
+        }
+        match live(&self.project, &self.graph, &self.id) {
+            Ok(live) => recap.live = live,
+            Err(error) => tracing::warn!(%error, "what is live cannot be read"),
+        }
+        recap
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -287,6 +360,8 @@ impl Conductor {
             }
             Err(error) => self.contradiction(&error),
         }
+        let followers = self.sharing.release(step);
+        self.released.extend(followers.into_iter().map(|follower| (follower, step, settled)));
     }
 
     /// Fails a step for good.
@@ -313,8 +388,7 @@ impl Conductor {
                 Failure::Infrastructure(InfraFailure::Storage { message })
             }
         };
-        let report = FailureReport { failure, tail: Vec::new(), log: None, hint: error.hint() };
-        self.fail(step, None, report);
+        self.fail(step, None, FailureReport::without_attempt(failure, error.hint()));
     }
 
     /// The schedule refused an order: a bug of ours. The run stops instead of going on with a state that is not true.
@@ -324,26 +398,11 @@ impl Conductor {
         self.machine.stop(0);
     }
 
-    fn tell_blocked(&mut self, step: usize, by: usize) {
+    pub(super) fn tell_blocked(&mut self, step: usize, by: usize) {
         let (step, by) = (self.step(step).id.clone(), self.step(by).id.clone());
         self.teller.tell(Event::StepBlocked { step, by });
     }
 }
 
-/// Where a step's last duration is remembered.
-const DURATION: &str = "duration";
 /// What a step is thought to take that never ran, in milliseconds.
-const UNKNOWN_DURATION: u64 = 1000;
-
-fn duration(project: &Project, graph: &Graph, step: &Step) -> u64 {
-    let bytes = project.cache().recall(DURATION, &duration_name(graph, step));
-    bytes.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?))).unwrap_or(UNKNOWN_DURATION)
-}
-
-pub(super) fn remember_duration(project: &Project, graph: &Graph, step: &Step, wall_ms: u64) {
-    project.cache().remember(DURATION, &duration_name(graph, step), &wall_ms.to_le_bytes());
-}
-
-fn duration_name(graph: &Graph, step: &Step) -> Vec<u8> {
-    format!("{}\0{}", graph.pipeline, step.id).into_bytes()
-}
+pub(super) const UNKNOWN_DURATION: u64 = 1000;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::conductor::{Conductor, need};
+use super::sharing::Role;
 use crate::error::EngineError;
 use crate::event::{Event, SkipReason};
 use crate::execute::publish;
@@ -30,6 +31,7 @@ impl Conductor {
                 return Ok(());
             }
             Some(Foreseen::Decided(decision)) => decision,
+            Some(Foreseen::Shared(_, execution)) => Decision::Execute(execution),
             Some(Foreseen::Maybe(_) | Foreseen::Blocked(_) | Foreseen::Ignored) | None => {
                 self.decide_now(step).await?
             }
@@ -42,7 +44,7 @@ impl Conductor {
                 let hint = Some(
                     "run with --force for this step to take the target over, or undo the change".to_owned(),
                 );
-                self.fail(step, None, FailureReport { failure, tail: Vec::new(), log: None, hint });
+                self.fail(step, None, FailureReport::without_attempt(failure, hint));
                 Ok(())
             }
         }
@@ -59,7 +61,8 @@ impl Conductor {
             Some(outputs) => Upstream::Known(outputs),
             None => Upstream::LeftOut,
         };
-        let insist = match (self.restore.get(&step), self.scope.forced[step]) {
+        let forced = self.scope.forced[step] && self.scope.may_execute[step];
+        let insist = match (self.restore.get(&step), forced) {
             (Some(reason), _) => Insist::Restore(reason),
             (None, true) => Insist::Forced,
             (None, false) => Insist::No,
@@ -136,7 +139,16 @@ impl Conductor {
     }
 
     fn must_run(&mut self, step: usize, execution: Execution) -> Result<(), EngineError> {
+        if !self.scope.may_execute[step] {
+            let needed = self.step(step).id.to_string();
+            return Err(EngineError::OutsideSelection { needed, reason: execution.reason });
+        }
         let lost = self.lost_producers(step, &execution)?;
+        let key = execution.resolved.key;
+        if !lost.is_empty() || self.sharing.led_by(step).is_some_and(|led| *led != key) {
+            let followers = self.sharing.release(step);
+            self.released.extend(followers.into_iter().map(|follower| (follower, step, Settled::Done)));
+        }
         if !lost.is_empty() {
             for (producer, reason) in &lost {
                 self.restore.insert(*producer, reason.clone());
@@ -151,9 +163,13 @@ impl Conductor {
                 }
             };
         }
+        let shares_key = self.step(step).cache && self.step(step).effect.is_none();
+        if shares_key && self.sharing.join(step, key) == Role::Follows {
+            return Ok(());
+        }
         self.teller.tell(Event::StepQueued {
             step: self.step(step).id.clone(),
-            key: execution.resolved.key,
+            key,
             reason: execution.reason.clone(),
         });
         self.executions.insert(step, execution);
@@ -161,6 +177,20 @@ impl Conductor {
             self.contradiction(&error);
         }
         Ok(())
+    }
+
+    /// A step whose leader ended finds its result; if that failed, it is not tried once more under another name.
+    pub(super) async fn follow(&mut self, step: usize, leader: usize, ended: Settled) {
+        match ended {
+            Settled::Done | Settled::Closed | Settled::LeftOut => {
+                self.foreseen[step] = None;
+                self.decide(step).await;
+            }
+            Settled::Failed | Settled::Blocked { .. } => {
+                self.tell_blocked(step, leader);
+                self.settle(step, Settled::Blocked { by: leader });
+            }
+        }
     }
 
     /// The producers whose artifacts this execution needs and the cache has lost, with the reason to run them again.

@@ -22,7 +22,8 @@ fn memory() -> u64 {
 }
 
 /// The UUIDs of the NVIDIA GPUs that the driver lists, sorted.
-fn gpus() -> Vec<String> {
+#[must_use]
+pub(crate) fn gpus() -> Vec<String> {
     let Ok(listing) = fs::read_dir("/proc/driver/nvidia/gpus") else { return Vec::new() };
     let uuid = |entry: std::io::Result<fs::DirEntry>| {
         let text = fs::read_to_string(entry.ok()?.path().join("information")).ok()?;

@@ -3,16 +3,25 @@
 mod attempts;
 mod conductor;
 mod deciding;
+mod estimate;
+mod forecast;
 mod git;
+mod last_line;
 mod leftovers;
+mod live;
 mod machine_facts;
+mod pulses;
+mod sharing;
 mod teller;
 
 use crate::event::{Cause, Counts, Outcome};
 use crate::name::RunId;
 use crate::plan::Selection;
+use crate::record::Recap;
 
 pub use conductor::run;
+pub use forecast::forecast;
+pub(crate) use machine_facts::gpus;
 
 /// How a run is to go.
 #[derive(Debug, Clone)]
@@ -46,4 +55,7 @@ pub struct RunSummary {
     pub counts: Counts,
     /// Wall time in milliseconds.
     pub wall_ms: u64,
+    /// What ran and why, what was saved, what was measured, published, decided.
+    #[serde(flatten)]
+    pub recap: Recap,
 }

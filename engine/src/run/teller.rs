@@ -1,14 +1,19 @@
-//! Tells all subscribers what happens, in one order, and counts how steps end.
+//! Tells all subscribers what happens, in one order, counts how steps end, and sums the run up.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::event::{Counts, Event, SkipReason, Stamped, Subscriber};
+use crate::event::{Counts, Event, Pulse, SkipReason, Stamped, Subscriber};
 use crate::failure::Failure;
+use crate::record::Recap;
+
+/// No subscriber gets pulses more often than this: a run is there to run.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The one place that events leave through.
 pub(crate) struct Teller {
     subscribers: Vec<Box<dyn Subscriber>>,
     counts: Counts,
+    recap: Recap,
     started: Instant,
 }
 
@@ -16,7 +21,7 @@ impl Teller {
     /// Tells these subscribers about a run that began at this time.
     #[must_use]
     pub(crate) fn new(subscribers: Vec<Box<dyn Subscriber>>, started: Instant) -> Self {
-        Self { subscribers, counts: Counts::default(), started }
+        Self { subscribers, counts: Counts::default(), recap: Recap::default(), started }
     }
 
     /// Tells an event.
@@ -33,8 +38,23 @@ impl Teller {
             _ => {}
         }
         let stamped = Stamped { at: jiff::Timestamp::now(), event };
+        self.recap.add(&stamped);
         for subscriber in &mut self.subscribers {
             subscriber.on(&stamped);
+        }
+    }
+
+    /// How often there is to be a pulse; none if nobody wants one.
+    #[must_use]
+    pub(crate) fn pulse_interval(&self) -> Option<Duration> {
+        let interval = self.subscribers.iter().filter_map(|subscriber| subscriber.pulse_interval()).min();
+        interval.map(|interval| interval.max(SHORTEST_INTERVAL))
+    }
+
+    /// Tells a pulse.
+    pub(crate) fn tell_pulse(&mut self, pulse: &Pulse) {
+        for subscriber in &mut self.subscribers {
+            subscriber.pulse(pulse);
         }
     }
 
@@ -42,6 +62,12 @@ impl Teller {
     #[must_use]
     pub(crate) fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// What the events so far amount to. What comes after this is not in it.
+    #[must_use]
+    pub(crate) fn take_recap(&mut self) -> Recap {
+        std::mem::take(&mut self.recap)
     }
 
     /// Milliseconds since the run began.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What one step needs while it runs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Need {
     /// CPU cores.
     pub cpus: u32,
@@ -42,6 +42,12 @@ impl Limits {
     #[must_use]
     pub fn new(jobs: usize, cpus: u32, memory: u64, gpus: Vec<String>) -> Self {
         Self { jobs, cpus, all_cpus: cpus, memory, gpus, tokens: BTreeMap::new() }
+    }
+
+    /// How many more steps may run at once.
+    #[must_use]
+    pub fn jobs(&self) -> usize {
+        self.jobs
     }
 
     /// What of a need this machine could never give, in words: what is wanted and what there is.

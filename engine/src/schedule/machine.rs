@@ -300,6 +300,12 @@ impl Machine {
         self.unsettled == 0
     }
 
+    /// How many steps have not ended.
+    #[must_use]
+    pub fn unsettled(&self) -> usize {
+        self.unsettled
+    }
+
     /// Whether it was stopped.
     #[must_use]
     pub fn is_stopped(&self) -> bool {

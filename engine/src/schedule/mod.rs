@@ -1,11 +1,17 @@
 //! From the plan to orders: a pure state machine that says which step may be decided about and which may start.
 //!
+//! Beside it stands the forecast: the same policy, played many times with durations of the past.
+//!
 //! No clock, no input or output, no async: a scheduler bug is a unit test of ten lines.
 
+mod forecast;
 mod limits;
 mod machine;
 mod priority;
+mod simulate;
 
+pub use forecast::{Estimate, Forecast, Interval, Work, forecast};
 pub use limits::{Limits, Need};
 pub use machine::{Machine, Settled, WrongOrder};
 pub use priority::priorities;
+pub use simulate::{Simulation, Task};

@@ -19,7 +19,6 @@ mod schema;
 mod shape;
 mod shell;
 mod step;
-mod suggest;
 mod syntax;
 mod template;
 mod tree;
@@ -30,8 +29,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Report};
 pub use manual::{Example, Explained, code_named, explained};
-pub use schema::schema;
+pub use schema::{schema, schema_for};
 
+pub(crate) use crate::suggest::nearest;
 pub(crate) use diagnostic::Problems;
 pub(crate) use model::{
     ActionSpec, ArtifactSpec, AxisSpec, AxisValues, Filling, FillingKind, InputSpec, Placed, SourceSpec,
@@ -39,12 +39,12 @@ pub(crate) use model::{
 };
 pub(crate) use read::read;
 pub(crate) use shell::quote;
-pub(crate) use suggest::nearest;
 pub(crate) use template::{Name, Part, RunWord, Template};
-pub(crate) use tree::{Span, inside};
+pub(crate) use tree::{Span, inside, single_value};
 pub(crate) use value::{noun, text};
 
 use crate::interface::Catalog;
+use crate::suggest;
 
 /// What is to be read.
 #[derive(Clone, Copy)]

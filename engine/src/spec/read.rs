@@ -35,6 +35,7 @@ pub(crate) fn read<'a>(request: &LoadRequest<'a>, problems: &mut Problems) -> Op
     let steps = tree.get("steps").map_or(&[][..], Node::entries);
     let names = Names {
         source: request.text,
+        newlines: request.text.match_indices('\n').map(|(place, _)| place).collect(),
         params: &params,
         steps: steps.iter().map(|entry| (entry.key.clone(), names_of(&entry.value, request))).collect(),
     };

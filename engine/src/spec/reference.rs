@@ -61,6 +61,8 @@ pub(crate) struct StepNames {
 #[derive(Debug)]
 pub(crate) struct Names<'a> {
     pub(crate) source: &'a str,
+    /// Where its lines end; looked up for every step, so not counted each time.
+    pub(crate) newlines: Vec<usize>,
     pub(crate) params: &'a Parameters,
     pub(crate) steps: BTreeMap<String, StepNames>,
 }

@@ -1,15 +1,31 @@
 //! The JSON Schema of the language, for editors; made from the same tables that check a file.
+//!
+//! Draft 07, since TOML language servers know no later one well. What they can show beyond it is under `x-taplo`: the
+//! documentation of a field, and the fields that a new table begins with.
 
 use serde_json::{Map, Value, json};
 
 use super::field::{Field, Naming, PIPELINE_FILE, Shape};
+use crate::interface::Interface;
 
-/// The JSON Schema (draft 2020-12) of a pipeline file.
+/// The JSON Schema (draft 07) of a pipeline file.
 #[must_use]
 pub fn schema() -> Value {
     let mut schema = table(PIPELINE_FILE);
-    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["title"] = json!("Tidemill pipeline");
+    schema["description"] =
+        json!("A pipeline: parameters and steps. `tidemill check` tells what no schema can.");
+    schema
+}
+
+/// The same, and `uses` takes the names of these built-in steps only.
+#[must_use]
+pub fn schema_for(interfaces: &[Interface]) -> Value {
+    let mut schema = schema();
+    let uses = &mut schema["properties"]["steps"]["additionalProperties"]["properties"]["uses"];
+    uses["enum"] = interfaces.iter().map(|interface| interface.name).collect();
+    uses["x-taplo"]["docs"]["enumValues"] = interfaces.iter().map(|interface| interface.summary).collect();
     schema
 }
 
@@ -17,7 +33,17 @@ fn table(fields: &[Field]) -> Value {
     let mut properties = Map::new();
     for field in fields {
         let mut property = shape(&field.shape);
-        property["description"] = json!(format!("{}\n\nExample: {}", field.doc, field.example));
+        document(&mut property, field);
+        // An editor that shows one of several forms shows the form's own words.
+        for form in property.get_mut("anyOf").and_then(Value::as_array_mut).into_iter().flatten() {
+            document(form, field);
+        }
+        if let Shape::Table(fields) = field.shape
+            && fields.iter().any(|field| field.required)
+        {
+            let first = fields.iter().filter(|field| field.required).map(|field| field.name);
+            property["x-taplo"]["initKeys"] = first.collect();
+        }
         properties.insert(field.name.to_owned(), property);
     }
     let required: Vec<&str> = fields.iter().filter(|field| field.required).map(|field| field.name).collect();
@@ -26,6 +52,13 @@ fn table(fields: &[Field]) -> Value {
         table["required"] = json!(required);
     }
     table
+}
+
+/// What an editor shows of a field: its sentence, and an example.
+fn document(property: &mut Value, field: &Field) {
+    property["description"] = json!(field.doc);
+    let main = format!("{}\n\n```toml\n{}\n```", field.doc, field.example);
+    property["x-taplo"] = json!({ "docs": { "main": main } });
 }
 
 fn shape(shape: &Shape) -> Value {
@@ -72,5 +105,6 @@ mod tests {
         }
         assert_eq!(step["additionalProperties"], json!(false));
         assert_eq!(schema["required"], json!(["pipeline"]));
+        assert_eq!(schema["properties"]["pipeline"]["x-taplo"]["initKeys"], json!(["name"]));
     }
 }

@@ -42,7 +42,7 @@ impl<'a> StepReader<'a, '_> {
         Some(StepSpec {
             name,
             span: entry.key_span.clone(),
-            line: 1 + self.names.source[..entry.key_span.start].matches('\n').count(),
+            line: 1 + self.names.newlines.partition_point(|newline| *newline < entry.key_span.start),
             description: text(table, "description"),
             stage: text(table, "stage"),
             action: self.action(entry, interface, problems),

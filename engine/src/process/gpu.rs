@@ -1,0 +1,74 @@
+//! What GPUs do, as NVIDIA's library tells it. The library is opened when it is first asked for; where there is none, or
+//! it does not answer, there is nothing to tell, and nothing fails.
+
+use nvml_wrapper::Nvml;
+
+/// What some GPUs do at one moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GpuLoad {
+    /// How much of the time a kernel ran on them, in percent, on average. A GPU that is cut into instances does not tell.
+    pub busy: Option<f64>,
+    /// Memory in use on all of them, in bytes.
+    pub memory: u64,
+}
+
+/// The GPUs of this machine.
+#[derive(Debug, Default)]
+pub struct Gpus {
+    library: Library,
+}
+
+#[derive(Debug, Default)]
+enum Library {
+    /// Nobody asked yet.
+    #[default]
+    Closed,
+    Open(Box<Nvml>),
+    Missing,
+}
+
+impl Gpus {
+    /// What the GPUs with these UUIDs do. Also counts what others do with them: in a container the library names processes
+    /// as the machine outside does, so that they cannot be told apart.
+    pub fn load(&mut self, uuids: &[String]) -> Option<GpuLoad> {
+        if uuids.is_empty() {
+            return None;
+        }
+        if matches!(self.library, Library::Closed) {
+            self.library = open();
+        }
+        let Library::Open(nvml) = &self.library else { return None };
+        let (mut busy, mut memory) = (Some(0.0), 0_u64);
+        for uuid in uuids {
+            let device = nvml.device_by_uuid(uuid.as_str()).ok()?;
+            let percent = device.utilization_rates().ok().map(|rates| f64::from(rates.gpu));
+            busy = busy.zip(percent).map(|(sum, percent)| sum + percent);
+            memory = memory.saturating_add(device.memory_info().ok()?.used);
+        }
+        Some(GpuLoad { busy: busy.map(|sum| sum / uuids.len() as f64), memory })
+    }
+}
+
+fn open() -> Library {
+    match Nvml::init() {
+        Ok(nvml) => Library::Open(Box::new(nvml)),
+        Err(error) => {
+            tracing::debug!(%error, "the use of GPUs cannot be shown");
+            Library::Missing
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_that_is_not_there_does_nothing() {
+        let mut gpus = Gpus::default();
+        assert_eq!(gpus.load(&[]), None);
+        assert!(matches!(gpus.library, Library::Closed), "without a GPU nobody asks for the library");
+        assert_eq!(gpus.load(&["GPU-no-such-one".to_owned()]), None);
+        assert!(!matches!(gpus.library, Library::Closed));
+    }
+}

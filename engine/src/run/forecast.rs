@@ -1,0 +1,85 @@
+//! The verb that forecasts a run from its plan, the past of its steps and this machine.
+
+use super::conductor::{UNKNOWN_DURATION, check_needs, need};
+use super::machine_facts;
+use crate::error::EngineError;
+use crate::graph::{Graph, StepIndex};
+use crate::plan::{Plan, Scope, Selection, Verdict};
+use crate::project::Project;
+use crate::record::{Past, Usages};
+use crate::schedule::{Forecast, Task, Work, forecast as forecast_work, priorities};
+
+/// What a run of this plan will take on this machine, with at most so many steps at once. The planned steps that run get
+/// their expected times.
+///
+/// # Errors
+/// If a step asks for more than the machine has, so that the run would not begin.
+pub fn forecast(
+    project: &Project,
+    graph: &Graph,
+    selection: &Selection,
+    plan: &mut Plan,
+    jobs: Option<usize>,
+) -> Result<Forecast, EngineError> {
+    let limits = machine_facts::limits(jobs);
+    check_needs(graph, &limits)?;
+    if !plan.would_run() {
+        return Ok(Forecast::default());
+    }
+    let scope = Scope::of(graph, selection)?;
+    let mut usages = Usages::of(project.cache(), &graph.pipeline);
+    learn_from_results(project, plan, &mut usages)?;
+    let expected: Vec<Option<u64>> = graph.steps.iter().map(|step| usages.expected_ms(&step.id)).collect();
+    let mut work = vec![Work::None; graph.steps.len()];
+    // The planned steps are those of the graph that matter, in its order.
+    let mut planned = plan.steps.iter_mut().peekable();
+    for (place, step) in graph.steps.iter().enumerate() {
+        let Some(planned) = planned.next_if(|planned| planned.step == step.id) else { continue };
+        work[place] = match planned.verdict {
+            Verdict::Run => Work::Sure(usages.past(&step.id)),
+            Verdict::Maybe if scope.may_execute[place] => Work::Maybe(usages.past(&step.id)),
+            _ => continue,
+        };
+        planned.expected_ms = expected[place];
+    }
+    let order: Vec<usize> = graph.order.iter().map(|index| index.get()).collect();
+    let (tasks, work) = in_order(&order, &tasks(graph, &order, &expected), &work);
+    Ok(forecast_work(&tasks, &work, &limits))
+}
+
+/// A step that nobody remembers may run under a key that has a result, here or from elsewhere: that says what it used.
+fn learn_from_results(project: &Project, plan: &Plan, usages: &mut Usages) -> Result<(), EngineError> {
+    for planned in plan.steps.iter().filter(|planned| planned.verdict.may_run()) {
+        let Some(key) = planned.key.filter(|_| usages.past(&planned.step).is_none()) else { continue };
+        if let Some(result) = project.cache().result(&key)? {
+            usages.learn(&planned.step, Past::of(&result, 0));
+        }
+    }
+    Ok(())
+}
+
+/// The steps with what they need and the priority that a run gives them.
+fn tasks(graph: &Graph, order: &[usize], expected: &[Option<u64>]) -> Vec<Task> {
+    let places = |steps: Vec<StepIndex>| steps.into_iter().map(StepIndex::get).collect::<Vec<usize>>();
+    let downstream: Vec<Vec<usize>> = graph.downstream().into_iter().map(places).collect();
+    let durations: Vec<u64> = expected.iter().map(|ms| ms.unwrap_or(UNKNOWN_DURATION)).collect();
+    let priority = priorities(order, &downstream, &durations);
+    (0..graph.steps.len())
+        .map(|place| Task {
+            upstream: places(graph.upstream(StepIndex::new(place))),
+            need: need(&graph.steps[place]),
+            priority: priority[place],
+        })
+        .collect()
+}
+
+/// The same with every task after those that it depends on.
+fn in_order<'a>(order: &[usize], tasks: &[Task], work: &[Work<'a>]) -> (Vec<Task>, Vec<Work<'a>>) {
+    let mut place = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(new, old)| place[*old] = new);
+    let rename = |task: &Task| Task {
+        upstream: task.upstream.iter().map(|before| place[*before]).collect(),
+        ..task.clone()
+    };
+    (order.iter().map(|old| rename(&tasks[*old])).collect(), order.iter().map(|old| work[*old]).collect())
+}
