@@ -1,21 +1,32 @@
 //! The command line as it is typed: global flags, the commands, and what several of them share.
 
 use camino::Utf8PathBuf;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use tidemill_engine::{Overrides, Selection};
 
 use crate::command;
 use crate::context::Context;
-use crate::exit;
+use crate::help;
 
 /// A declarative pipeline engine for machine learning: a step whose inputs did not change is never run again.
 #[derive(Debug, Parser)]
-#[command(name = "tidemill", version, after_help = exit::help(), arg_required_else_help = true)]
+#[command(name = "tidemill", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// The command line that this process was started with.
+    ///
+    /// # Errors
+    /// If it is wrong, or asks for help.
+    pub(crate) fn parse() -> Result<Self, clap::Error> {
+        let matches = help::command().try_get_matches()?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut help::command()))
+    }
 }
 
 /// What every command takes.
@@ -59,22 +70,44 @@ pub(crate) enum When {
     Never,
 }
 
+/// How a run is shown while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Lines with their times.
+    Plain,
+    /// On a terminal: what has ended scrolls away, what runs stands below.
+    Live,
+    /// Every event as a line of JSON on standard output; the last line is the result.
+    Json,
+    /// Nothing but failures.
+    Quiet,
+}
+
 /// The commands, in the order of a day's work.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Init(command::init::Args),
     Run(command::run::Args),
     Plan(command::plan::Args),
+    Explain(command::explain::Args),
     Check(command::check::Args),
     ExplainError(command::explain_error::Args),
     Graph(command::graph::Args),
+    Debug(command::debug::Args),
     Log(command::log::Args),
     Runs(command::runs::Args),
     Show(command::show::Args),
+    Plots(command::plots::Args),
+    Report(command::report::Args),
+    Metrics(command::metrics::Args),
+    Params(command::params::Args),
     Get(command::get::Args),
     Cache(command::cache::Args),
     Models(command::models::Args),
     Serve(command::serve::Args),
     Schema(command::schema::Args),
+    Completions(command::completions::Args),
+    Man(command::man::Args),
 }
 
 /// A pipeline and the values of its parameters.

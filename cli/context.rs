@@ -19,19 +19,26 @@ use crate::ui::style::Paint;
 /// Variables that CI systems set.
 const CI_VARIABLES: [&str; 7] =
     ["CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD"];
+/// Names the state folder, stronger than the project file.
+const STATE_VARIABLE: &str = "TIDEMILL_STATE";
 /// The width of a terminal that does not tell its own.
 const WIDTH: usize = 100;
 
 /// What a command knows of the world.
+#[derive(Clone)]
 pub(crate) struct Context {
     /// The working folder (absolute), `-C` applied.
     pub(crate) folder: Utf8PathBuf,
+    /// The folder that this process was started in.
+    pub(crate) started_in: Utf8PathBuf,
     /// The way out.
     pub(crate) ui: Ui,
     /// The width of the terminal.
     pub(crate) width: usize,
     /// Whether a CI system started this.
     pub(crate) ci: bool,
+    /// Whether standard error is a terminal that can be drawn on, whoever started this.
+    pub(crate) can_draw: bool,
     environment: BTreeMap<String, String>,
 }
 
@@ -42,13 +49,27 @@ impl Context {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let ci = CI_VARIABLES.iter().any(|name| is_set(&environment, name));
+        let started_in = env::current_dir().and_then(utf8);
+        let started_in =
+            started_in.map_err(|source| CliError::Setup { action: "find the working folder", source })?;
         Ok(Self {
-            folder: folder(global.folder.as_deref())?,
+            folder: folder(&started_in, global.folder.as_deref())?,
+            started_in,
             ui: ui(global, &environment, ci),
-            width: terminal_size::terminal_size_of(io::stderr()).map_or(WIDTH, |(width, _)| width.0.into()),
+            width: terminal_size::terminal_size_of(io::stderr())
+                .or_else(|| terminal_size::terminal_size_of(io::stdout()))
+                .map_or(WIDTH, |(width, _)| width.0.into()),
             ci,
+            can_draw: io::stderr().is_terminal() && !is_dumb(&environment),
             environment,
         })
+    }
+
+    /// The same world, with so much said.
+    pub(crate) fn with_loudness(&self, loudness: Loudness) -> Self {
+        let mut context = self.clone();
+        context.ui.loudness = loudness;
+        context
     }
 
     /// What starts a run here.
@@ -59,9 +80,19 @@ impl Context {
         }
     }
 
+    /// Whether a person can type at it.
+    pub(crate) fn is_typed_at(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+
     /// A variable of the environment.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.environment.get(name).map(String::as_str)
+    }
+
+    /// The state folder that the environment names.
+    fn state(&self) -> Option<&str> {
+        self.variable(STATE_VARIABLE).filter(|state| !state.is_empty())
     }
 
     /// A path as people write it here: relative to the working folder where it lies below it.
@@ -91,7 +122,8 @@ impl Context {
     /// The project of the working folder.
     pub(crate) fn project(&self) -> Result<Project, CliError> {
         let root = project::root_of(&self.folder);
-        let is_project = [PROJECT_FILE, STATE_FOLDER].iter().any(|name| root.join(name).exists());
+        let is_project = [PROJECT_FILE, STATE_FOLDER].iter().any(|name| root.join(name).exists())
+            || self.state().is_some();
         match is_project {
             true => self.open(root),
             false => self.open(project::locate(&self.folder, None)?.root),
@@ -104,6 +136,7 @@ impl Context {
         Ok(Project::open(Settings {
             root,
             program,
+            state: self.state().map(str::to_owned),
             environment: self.environment.clone(),
             user: user(&self.environment),
             catalog: tidemill_steps::catalog(),
@@ -116,10 +149,8 @@ fn utf8(path: std::path::PathBuf) -> io::Result<Utf8PathBuf> {
         .map_err(|path| io::Error::new(io::ErrorKind::InvalidData, format!("{path:?} is not UTF-8")))
 }
 
-fn folder(chosen: Option<&Utf8Path>) -> Result<Utf8PathBuf, CliError> {
-    let current = env::current_dir().and_then(utf8);
-    let current = current.map_err(|source| CliError::Setup { action: "find the working folder", source })?;
-    let Some(chosen) = chosen else { return Ok(current) };
+fn folder(current: &Utf8Path, chosen: Option<&Utf8Path>) -> Result<Utf8PathBuf, CliError> {
+    let Some(chosen) = chosen else { return Ok(current.to_owned()) };
     let folder = current.join(chosen).canonicalize_utf8().map_err(CliError::file("find", chosen))?;
     match folder.is_dir() {
         true => Ok(folder),
@@ -141,8 +172,13 @@ fn user(environment: &BTreeMap<String, String>) -> String {
     }
 }
 
+/// Whether the terminal understands no control characters.
+fn is_dumb(environment: &BTreeMap<String, String>) -> bool {
+    environment.get("TERM").is_some_and(|term| term == "dumb")
+}
+
 fn ui(global: &Global, environment: &BTreeMap<String, String>, ci: bool) -> Ui {
-    let is_dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
+    let is_dumb = is_dumb(environment);
     let stream = |is_terminal: bool| Stream {
         terminal: is_terminal && !is_dumb && !ci,
         paint: paint(global.color, is_terminal && !is_dumb, environment),

@@ -12,6 +12,7 @@ use tidemill_engine::registry::RegistryError;
 use tidemill_engine::spec::Diagnostics;
 use tidemill_engine::{EngineError, LoadError};
 
+use crate::dvc::DvcError;
 use crate::exit::Exit;
 use crate::ui::diagnostic;
 use crate::ui::sink::{Form, Ui};
@@ -35,6 +36,9 @@ pub(crate) enum CliError {
     /// The pipeline file has mistakes.
     #[error("{0}")]
     Pipeline(Diagnostics),
+    /// A `dvc.yaml` could not be translated.
+    #[error(transparent)]
+    Dvc(#[from] DvcError),
     /// A verb of the engine could not be done.
     #[error(transparent)]
     Engine(EngineError),
@@ -45,6 +49,18 @@ pub(crate) enum CliError {
         action: &'static str,
         /// The file or folder.
         path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A page could not be made from its template, which is a bug of ours.
+    #[error("the page could not be made, which is a bug")]
+    Page(#[source] minijinja::Error),
+    /// A program could not be started.
+    #[error("cannot start {program}")]
+    NotStarted {
+        /// The program.
+        program: String,
         /// Why.
         #[source]
         source: io::Error,
@@ -98,8 +114,8 @@ impl CliError {
     /// Its exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage { .. } | Self::Pipeline(_) => Exit::Usage,
-            Self::Project(ProjectError::Io { .. }) | Self::Output(_) | Self::Setup { .. } => {
+            Self::Usage { .. } | Self::Pipeline(_) | Self::NotStarted { .. } | Self::Dvc(_) => Exit::Usage,
+            Self::Project(ProjectError::Io { .. }) | Self::Page(_) | Self::Output(_) | Self::Setup { .. } => {
                 Exit::Infrastructure
             }
             Self::Project(_) => Exit::Usage,
@@ -120,7 +136,13 @@ impl CliError {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Project(error) => error.hint(),
             Self::Engine(error) => error.hint(),
-            Self::Pipeline(_) | Self::File { .. } | Self::Output(_) | Self::Setup { .. } => None,
+            Self::Dvc(_)
+            | Self::Pipeline(_)
+            | Self::File { .. }
+            | Self::NotStarted { .. }
+            | Self::Page(_)
+            | Self::Output(_)
+            | Self::Setup { .. } => None,
         }
     }
 
@@ -148,7 +170,8 @@ impl CliError {
         text
     }
 
-    fn json(&self) -> serde_json::Value {
+    /// The words for programs.
+    pub(crate) fn json(&self) -> serde_json::Value {
         let diagnostics = match self {
             Self::Pipeline(diagnostics) => serde_json::to_value(diagnostics).ok(),
             _ => None,

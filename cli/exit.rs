@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     PlanFailed,
     /// `plan --detailed-exitcode`: a run would execute something.
     WouldRun,
+    /// As the command ended that was run in a step's folder.
+    Of(u8),
 }
 
 /// What the codes mean, as `--help` shows them. A panic, which is a bug of ours, ends with 101.
@@ -46,6 +48,7 @@ impl Exit {
             Self::GateClosed => 3,
             Self::Infrastructure => 4,
             Self::Interrupted => 130,
+            Self::Of(code) => code,
         }
     }
 }
@@ -77,13 +80,18 @@ impl From<ErrorKind> for Exit {
     }
 }
 
+/// The codes with their meaning.
+pub(crate) fn table() -> impl Iterator<Item = (u8, &'static str)> {
+    let ours = TABLE.iter().map(|(exit, meaning)| (exit.code(), *meaning));
+    ours.chain([(101, "a bug of Tidemill")])
+}
+
 /// The table as the end of `--help`.
 pub(crate) fn help() -> String {
     let mut text = "Exit codes:\n".to_owned();
-    for (exit, meaning) in TABLE {
-        text.push_str(&format!("  {:>3}  {meaning}\n", exit.code()));
+    for (code, meaning) in table() {
+        text.push_str(&format!("  {code:>3}  {meaning}\n"));
     }
-    text.push_str("  101  a bug of Tidemill\n");
     text.push_str("`plan --detailed-exitcode`: 0 nothing to do, 1 error, 2 a run would execute something.");
     text
 }

@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::CliError;
-use crate::ui::Ui;
+use crate::ui::{Ui, sink};
 
 /// Threads that drive a run; attempts are processes, and files are hashed elsewhere.
 const THREADS: usize = 2;
@@ -32,8 +32,9 @@ pub(crate) fn with_signals<F: Future>(
             |kind| signal(kind).map_err(|source| CliError::Setup { action: "listen to signals", source });
         let interrupt = listen(SignalKind::interrupt())?;
         let terminate = listen(SignalKind::terminate())?;
+        let suspend = listen(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?;
         let work = work(cancel.clone());
-        let watch = watch(ui, cancel, interrupt, terminate);
+        let watch = watch(ui, cancel, Signals { interrupt, terminate, suspend });
         tokio::pin!(work, watch);
         tokio::select! {
             done = &mut work => Ok(done),
@@ -43,32 +44,40 @@ pub(crate) fn with_signals<F: Future>(
 }
 
 /// Listens for as long as the work takes.
-async fn watch(
-    ui: Ui,
-    cancel: Cancellation,
-    mut interrupt: Signal,
-    mut terminate: Signal,
-) -> std::convert::Infallible {
-    next(&mut interrupt, &mut terminate).await;
+async fn watch(ui: Ui, cancel: Cancellation, mut signals: Signals) -> std::convert::Infallible {
+    signals.next().await;
     ui.tell("\nstopping what runs; once more to stop it at once\n");
     cancel.terminate();
     // Whatever ends this wait early is an echo of the first.
     let echoes = async {
         loop {
-            next(&mut interrupt, &mut terminate).await;
+            signals.next().await;
         }
     };
     let Err(_over) = tokio::time::timeout(SAME, echoes).await;
-    next(&mut interrupt, &mut terminate).await;
+    signals.next().await;
     ui.tell("\nstopping at once\n");
     cancel.kill();
     std::future::pending().await
 }
 
-async fn next(interrupt: &mut Signal, terminate: &mut Signal) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// The signals that a run listens to.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    suspend: Signal,
+}
+
+impl Signals {
+    /// Waits for the next one that asks to end. Ctrl-Z stops this process in between; the steps go on.
+    async fn next(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.suspend.recv() => sink::suspend(),
+            }
+        }
     }
 }
 

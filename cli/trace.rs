@@ -1,11 +1,10 @@
 //! What goes on inside, on standard error: for who asks with `-v` or `TIDEMILL_LOG`; otherwise only our own errors.
 
-use std::io;
-
 use tracing_subscriber::EnvFilter;
 
 use crate::context::Context;
 use crate::error::CliError;
+use crate::ui::sink::Talk;
 
 /// The variable that says what to tell, such as `debug` or `tidemill_engine=trace`.
 const VARIABLE: &str = "TIDEMILL_LOG";
@@ -23,6 +22,6 @@ pub(crate) fn start(context: &Context, verbose: u8) -> Result<(), CliError> {
     };
     let filter = EnvFilter::try_new(wanted)
         .map_err(|error| CliError::usage(format!("{VARIABLE} cannot be understood: {error}")))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Talk).with_ansi(false).init();
     Ok(())
 }

@@ -2,15 +2,20 @@
 
 use serde::Serialize;
 use tidemill_cache::{Cache, CacheStats, GcPlan, GcReport, VerifyReport};
-use tidemill_engine::{Project, artifact};
+use tidemill_engine::{Project, artifact, execute};
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::ui::text::{clean, size};
+use crate::help::examples;
+use crate::ui::text::{clean, count, size};
 
 /// Look after the cache of the project.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples![
+    "tidemill cache stats" => "show how much there is",
+    "tidemill cache gc --dry-run" => "show what could be removed",
+])]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -20,10 +25,20 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Show how much it holds.
+    #[command(after_long_help = examples![
+        "tidemill cache stats" => "show how many contents, recipes and results there are, and their size",
+    ])]
     Stats,
     /// Read everything in it again, and remove what is damaged: it is made again when it is needed.
+    #[command(after_long_help = examples![
+        "tidemill cache verify" => "read everything again; the exit code is 4 if something was damaged",
+    ])]
     Verify,
     /// Remove what no kept run, no registered model and no effect refers to.
+    #[command(after_long_help = examples![
+        "tidemill cache gc --dry-run" => "say what would be removed",
+        "tidemill cache gc --keep-runs 5" => "keep what the five newest runs refer to",
+    ])]
     Gc(GcArgs),
 }
 
@@ -87,26 +102,32 @@ fn verify(context: &Context, cache: &Cache) -> Result<Exit, CliError> {
 struct Collection {
     plan: GcPlan,
     removed: Option<GcReport>,
+    /// How many step folders that `debug` opens go, or went, too.
+    folders: usize,
 }
 
 fn gc(context: &Context, project: &Project, args: &GcArgs) -> Result<(), CliError> {
     let plan = project.cache().gc_plan(&artifact::gc_roots(project, args.keep_runs)?)?;
-    let removed = match args.dry_run {
-        true => None,
-        false => Some(project.cache().gc(&plan)?),
+    let (removed, folders) = match args.dry_run {
+        true => (None, execute::kept(project).len()),
+        false => (Some(project.cache().gc(&plan)?), execute::remove_kept(project)),
     };
-    let collection = Collection { plan, removed };
+    let collection = Collection { plan, removed, folders };
+    let folders = match folders {
+        0 => String::new(),
+        folders => format!(", {} kept for debug", count(folders, "step folder")),
+    };
     context.ui.result(&collection, || match &collection {
-        Collection { plan, removed: None } => format!(
-            "would remove {} contents ({}), {} results, {} recipes; {} contents stay\n",
+        Collection { plan, removed: None, .. } => format!(
+            "would remove {} contents ({}), {} results, {} recipes{folders}; {} contents stay\n",
             plan.objects.len(),
             size(plan.bytes),
             plan.results.len(),
             plan.recipes.len(),
             plan.kept,
         ),
-        Collection { plan, removed: Some(removed) } => format!(
-            "removed {} contents ({}), {} results, {} recipes; {} contents stay\n",
+        Collection { plan, removed: Some(removed), .. } => format!(
+            "removed {} contents ({}), {} results, {} recipes{folders}; {} contents stay\n",
             removed.objects,
             size(removed.bytes),
             removed.results,

@@ -6,11 +6,16 @@ use crate::args::PipelineArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::help::examples;
 use crate::ui::style::Tone;
 use crate::ui::text::{clean, count};
 
 /// Check a pipeline file, and show all its mistakes.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples![
+    "tidemill check" => "check the pipeline of this folder",
+    "tidemill check pipelines/diabetes --json" => "check that one, and give the mistakes as JSON",
+])]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,

@@ -6,6 +6,7 @@ use tidemill_engine::spec::{Code, Example, Explained, code_named, explained};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::help::examples;
 use crate::ui::style::{Paint, Tone};
 use crate::ui::text::filled;
 
@@ -14,6 +15,10 @@ const WIDEST: usize = 100;
 
 /// Say what the code of a mistake means, with an example and the fix.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples![
+    "tidemill explain-error cycle" => "say what this code means, with an example and the fix",
+    "tidemill explain-error" => "list all codes",
+])]
 pub(crate) struct Args {
     /// The code, as it stands above a mistake; without one, all codes are listed.
     #[arg(value_name = "CODE")]

@@ -11,10 +11,16 @@ use crate::args::PipelineArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::help::examples;
 use crate::runtime;
 
 /// Get an output of a step, as the pipeline is now, out of the cache.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples![
+    "tidemill get train.model" => "put the model into this folder, under its own name",
+    "tidemill get evaluate.metrics --output -" => "write the metrics to standard output",
+    "tidemill get 'train[fold=1].model' --output fold-1.onnx" => "one combination of a matrix",
+])]
 pub(crate) struct Args {
     /// The output: `train.model`, or with matrix values `train[fold=1].model`.
     #[arg(value_name = "STEP.OUTPUT")]

@@ -6,11 +6,17 @@ use tidemill_engine::artifact::{self, LogText};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::help::examples;
 use crate::ui::sink::Form;
 use crate::ui::text::clean;
 
 /// Print what a step said: the log of its last attempt, or of the attempt that made its cached result.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples![
+    "tidemill log train" => "print what train said in the last run",
+    "tidemill log 'train[fold=1]' --run 20261120-235" => "one combination of a matrix, in an earlier run",
+    "tidemill log train --path" => "print where the log is",
+])]
 pub(crate) struct Args {
     /// The step, with matrix values if it has any: `train[fold=1]`.
     #[arg(value_name = "STEP")]

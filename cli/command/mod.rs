@@ -3,12 +3,22 @@
 
 pub(crate) mod cache;
 pub(crate) mod check;
+pub(crate) mod comparing;
+pub(crate) mod completions;
+pub(crate) mod debug;
+pub(crate) mod explain;
 pub(crate) mod explain_error;
 pub(crate) mod get;
 pub(crate) mod graph;
+pub(crate) mod init;
 pub(crate) mod log;
+pub(crate) mod man;
+pub(crate) mod metrics;
 pub(crate) mod models;
+pub(crate) mod params;
 pub(crate) mod plan;
+pub(crate) mod plots;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;

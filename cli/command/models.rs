@@ -9,11 +9,17 @@ use tidemill_engine::registry::{
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::help::examples;
 use crate::ui::table::{Column, Table};
 use crate::ui::text::{count, number, size, time};
 
 /// Look at registered models, and move what points to them.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples![
+    "tidemill models list" => "list the models",
+    "tidemill models show diabetes" => "list the versions of one",
+    "tidemill models rollback diabetes --why 'complaints from ward 4'" => "go back to the champion before",
+])]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -23,8 +29,15 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// List the models of the project.
+    #[command(after_long_help = examples![
+        "tidemill models list" => "list the models with their aliases",
+    ])]
     List,
     /// Show the versions of a model, or one of them.
+    #[command(after_long_help = examples![
+        "tidemill models show diabetes" => "list the versions",
+        "tidemill models show diabetes 3" => "show one of them, with its metrics and its file",
+    ])]
     Show {
         /// The model.
         model: ModelName,
@@ -32,11 +45,17 @@ pub(crate) enum Command {
         version: Option<u64>,
     },
     /// Tell everything that happened to a model.
+    #[command(after_long_help = examples![
+        "tidemill models history diabetes" => "who did what, and why",
+    ])]
     History {
         /// The model.
         model: ModelName,
     },
     /// Point an alias to a version.
+    #[command(after_long_help = examples![
+        "tidemill models alias diabetes champion 3 --why 'approved by the board'" => "let champion point to version 3",
+    ])]
     Alias {
         /// The model.
         model: ModelName,
@@ -51,6 +70,9 @@ pub(crate) enum Command {
     ///
     /// Endpoints that serve the removed version serve again what they served before. No run promotes or deploys the removed
     /// version again until `tidemill models unhold`.
+    #[command(after_long_help = examples![
+        "tidemill models rollback diabetes --why 'complaints from ward 4'" => "go back to the champion before",
+    ])]
     Rollback {
         /// The model.
         model: ModelName,
@@ -61,6 +83,9 @@ pub(crate) enum Command {
         why: Why,
     },
     /// Let a version go that a rollback holds back: the next run may promote it again.
+    #[command(after_long_help = examples![
+        "tidemill models unhold diabetes 4 --why 'it was the data'" => "let the next run promote version 4 again",
+    ])]
     Unhold {
         /// The model.
         model: ModelName,

@@ -1,29 +1,36 @@
 //! `tidemill run`.
 
-use std::collections::BTreeSet;
 use std::num::NonZero;
+use std::time::Instant;
 
 use tidemill_engine::event::Subscriber;
 use tidemill_engine::graph::Graph;
-use tidemill_engine::name::RunId;
-use tidemill_engine::registry::{Registry, RegistryError};
-use tidemill_engine::{Cancellation, Project, RunOptions};
+use tidemill_engine::{Cancellation, RunOptions, RunSummary};
 
 use super::plan;
-use crate::args::{PipelineArgs, SelectionArgs};
+use crate::args::{Output, PipelineArgs, SelectionArgs};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::help::examples;
 use crate::runtime;
-use crate::ui::plain::Lines;
-use crate::ui::progress::Progress;
-use crate::ui::report::{Collected, Report};
+use crate::ui::board::Board;
+use crate::ui::events::Events;
+use crate::ui::failure::{self, Again, Telling};
+use crate::ui::plain::{Lines, Place};
+use crate::ui::progress;
 use crate::ui::sink::{Form, Loudness};
-use crate::ui::summary::{self, Live};
-use crate::ui::{Ui, failure, json};
+use crate::ui::summary::{self, End};
+use crate::ui::{Ui, json};
 
 /// Run a pipeline: only the steps whose inputs, parameters or command changed are executed.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples![
+    "tidemill run" => "run the pipeline of this folder: only what changed is executed",
+    "tidemill run diabetes --set ridge.alpha=1.0" => "run the pipeline of this name with another value of a parameter",
+    "tidemill run --from train --until evaluate" => "execute only train, evaluate and what lies between them",
+    "tidemill run --keep-going --jobs 4" => "four steps at a time, and on with the others if one fails",
+])]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
@@ -38,14 +45,53 @@ pub(crate) struct Args {
     /// Say what would run, and why, and run nothing: the same as `plan`.
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
+    /// How to show the run while it goes on. On a terminal live, else plain.
+    #[arg(long, value_name = "FORM", value_enum, conflicts_with_all = ["quiet", "json", "dry_run"])]
+    pub(crate) output: Option<Output>,
 }
 
 /// Runs the pipeline.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
+    let output = output(context, args.output)?;
+    let context = match output {
+        Output::Quiet | Output::Json => &context.with_loudness(Loudness::Quiet),
+        Output::Plain | Output::Live => context,
+    };
+    match (execute(context, args, output), output) {
+        // Who reads lines gets a line.
+        (Err(error), Output::Json) => {
+            context.ui.print(&json::line(&error.json()))?;
+            Ok(error.exit())
+        }
+        (done, _) => done,
+    }
+}
+
+/// How the run is to be shown.
+fn output(context: &Context, wanted: Option<Output>) -> Result<Output, CliError> {
+    let Ui { err, loudness, .. } = context.ui;
+    match wanted {
+        Some(Output::Quiet) if loudness == Loudness::Detailed => {
+            Err(CliError::usage("--output quiet and -v contradict each other".to_owned()))
+        }
+        Some(Output::Live) if !context.can_draw => {
+            context.ui.tell("note: standard error is no terminal to draw on; progress is plain lines\n");
+            Ok(Output::Plain)
+        }
+        Some(output) => Ok(output),
+        None if loudness == Loudness::Quiet => Ok(Output::Quiet),
+        // Who asks for more wants to keep it.
+        None if err.terminal && loudness == Loudness::Normal => Ok(Output::Live),
+        None => Ok(Output::Plain),
+    }
+}
+
+fn execute(context: &Context, args: &Args, output: Output) -> Result<Exit, CliError> {
     let (project, graph) = context.load(&args.pipeline)?;
     let selection = args.selection.selection();
     if args.dry_run {
-        plan::show(context, &project, &graph, &selection)?;
+        let shown = plan::Shown { jobs: args.jobs, form: plan::Form::Folded };
+        plan::show(context, &project, &graph, &selection, shown)?;
         return Ok(Exit::Done);
     }
     let options = RunOptions {
@@ -54,59 +100,39 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         keep_going: args.keep_going,
         ..RunOptions::new(context.cause())
     };
-    let collected = Collected::default();
-    let subscribers: Vec<Box<dyn Subscriber>> =
-        vec![Box::new(progress(context, &graph)), Box::new(collected.clone())];
-    let targets = targets(&graph);
+    let subscribers: Vec<Box<dyn Subscriber>> = progress(context, &graph, output).into_iter().collect();
     let summary = runtime::with_signals(context.ui, |cancel: Cancellation| {
         tidemill_engine::run(&project, graph, options, subscribers, cancel)
     })??;
-    let report = collected.take();
-    context.ui.tell(&failure::draw(&report, context.ui.err.paint, &context.folder));
-    match (context.ui.form, context.ui.loudness) {
-        (Form::Json, _) => context.ui.print(&json::render(&summary))?,
-        (Form::Text, Loudness::Quiet) => {}
-        (Form::Text, _) => print_summary(context.ui, &report, &live(&project, &targets, &summary.run)?)?,
+    let again = Again::new(args.pipeline.pipeline.as_deref(), &args.pipeline.params);
+    let telling = Telling { paint: context.ui.err.paint, folder: &context.folder, again };
+    context.ui.tell(&failure::draw(&summary.recap, &telling));
+    match (output, context.ui.form) {
+        (Output::Json, _) => context.ui.print(&json::line(&summary))?,
+        (_, Form::Json) => context.ui.print(&json::render(&summary))?,
+        (Output::Quiet, Form::Text) => {}
+        (Output::Plain | Output::Live, Form::Text) => context.ui.print(&draw(context, &summary))?,
     }
     Ok(summary.outcome.into())
 }
 
-fn progress(context: &Context, graph: &Graph) -> Progress {
+fn draw(context: &Context, summary: &RunSummary) -> String {
+    let RunSummary { run, outcome, counts, wall_ms, recap } = summary;
+    let end = End { run, outcome: *outcome, wall_ms: *wall_ms, counts: *counts };
+    summary::draw(recap, Some(&end), context.ui.out.paint, context.width)
+}
+
+/// Who shows the run while it goes on.
+fn progress(context: &Context, graph: &Graph, output: Output) -> Option<Box<dyn Subscriber>> {
     let Ui { err, loudness, .. } = context.ui;
-    let lines = Lines::new(graph, err.paint, loudness);
-    // What is said of the inside of a run would tear the rewritten line apart.
-    match err.terminal && loudness == Loudness::Normal {
-        true => Progress::live(lines, context.width),
-        false => Progress::plain(lines),
-    }
-}
-
-fn print_summary(ui: Ui, report: &Report, live: &[Live]) -> Result<(), CliError> {
-    Ok(ui.print(&summary::draw(report, live, ui.out.paint))?)
-}
-
-/// The targets of the pipeline's effects.
-fn targets(graph: &Graph) -> BTreeSet<String> {
-    graph.steps.iter().filter_map(|step| step.effect.as_ref()).map(|effect| effect.target.clone()).collect()
-}
-
-/// What the endpoints that this pipeline deploys to should serve.
-fn live(project: &Project, targets: &BTreeSet<String>, run: &RunId) -> Result<Vec<Live>, RegistryError> {
-    let registry = Registry::at(project.state());
-    let mut live = Vec::new();
-    for endpoint in registry.endpoints()? {
-        if !targets.contains(&format!("endpoints/{endpoint}")) {
-            continue;
-        }
-        if let Some((_, desired)) = registry.desired(&endpoint)? {
-            live.push(Live {
-                endpoint: endpoint.to_string(),
-                model: desired.model.to_string(),
-                version: desired.version,
-                smoke_rows: desired.smoke.rows,
-                new: desired.run == run.as_str(),
-            });
+    let lines = |place| Lines::new(graph, place, err.paint, loudness);
+    match output {
+        Output::Quiet => None,
+        Output::Json => Some(Box::new(Events::new(context.ui))),
+        Output::Plain => Some(Box::new(progress::Log::new(lines(Place::Log)))),
+        Output::Live => {
+            let board = Board::new(err.paint, Instant::now());
+            Some(Box::new(progress::Live::start(lines(Place::Screen), board)))
         }
     }
-    Ok(live)
 }

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::help::examples;
 use crate::runtime;
 use crate::ui::Ui;
 use crate::ui::text::clean;
@@ -21,6 +22,11 @@ use crate::ui::text::clean;
 /// Every request but those for health needs the token: `Authorization: Bearer TOKEN`. It listens on this machine only
 /// unless `--host` says otherwise; it speaks plain HTTP, so let a proxy with TLS stand before it then.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples![
+    "tidemill serve" => "serve what is deployed, on http://127.0.0.1:8080",
+    "tidemill serve --port 9000 --token-file token" => "on another port, with a token of your own",
+    "tidemill serve --model-file model.onnx --model-name diabetes" => "serve one model file instead",
+])]
 pub(crate) struct Args {
     /// The address or host name to listen on.
     #[arg(long, default_value = "127.0.0.1")]

@@ -1,24 +1,37 @@
 //! `tidemill show`.
 
-use tidemill_engine::event::{Cause, Stamped};
-use tidemill_engine::record::{History, RunRecord, StepRecord};
+use serde::Serialize;
+use tidemill_engine::event::Cause;
+use tidemill_engine::record::{History, Recap, RunRecord, StepRecord};
 
 use super::runs::outcome;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::ui::report::Report;
+use crate::help::examples;
+use crate::ui::failure::{self, Again, Telling};
 use crate::ui::style::{Paint, Tone};
+use crate::ui::summary::{self, End};
 use crate::ui::table::{Column, Table};
 use crate::ui::text::{clean, duration, time};
-use crate::ui::{failure, summary};
 
 /// Show a run: what started it, its parameters, its steps, and how it ended.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = examples![
+    "tidemill show" => "show the last run",
+    "tidemill show 20261120-235" => "show the run whose id begins so",
+])]
 pub(crate) struct Args {
     /// The run: its id, the beginning of it, or `last`.
     #[arg(value_name = "RUN", default_value = "last")]
     pub(crate) run: String,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    record: &'a RunRecord,
+    summary: &'a Recap,
 }
 
 /// Shows the run.
@@ -26,13 +39,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let project = context.project()?;
     let history = History::below(project.state());
     let record = history.find(&args.run)?;
-    let events = history.events(&record.run)?;
-    context.ui.result(&record, || {
+    let mut recap = Recap::of(&history.events(&record.run)?);
+    if let Some(previous) = history.previous_with_metrics(&record.pipeline, &record.run)? {
+        recap.compare(&previous);
+    }
+    context.ui.result(&Shown { record: &record, summary: &recap }, || {
         let paint = context.ui.out.paint;
         let mut text = head(&record, paint);
         text.push('\n');
         text.push_str(&steps(&record));
-        text.push_str(&end(context, &events, paint));
+        text.push_str(&end(context, &record, recap.clone()));
         text
     })?;
     Ok(Exit::Done)
@@ -95,7 +111,17 @@ fn time_of(step: &StepRecord) -> String {
     usage.map(|usage| duration(usage.wall_ms)).unwrap_or_default()
 }
 
-fn end(context: &Context, events: &[Stamped], paint: Paint) -> String {
-    let report = Report::of(events);
-    failure::draw(&report, paint, &context.folder) + &summary::draw(&report, &[], paint)
+/// What went wrong, and the summary without the steps that ran: these have been listed.
+fn end(context: &Context, record: &RunRecord, mut recap: Recap) -> String {
+    let paint = context.ui.out.paint;
+    let telling = Telling { paint, folder: &context.folder, again: Again::of(record) };
+    let failures = failure::draw(&recap, &telling);
+    recap.ran.clear();
+    let end = record.outcome.map(|outcome| End {
+        run: &record.run,
+        outcome,
+        wall_ms: record.wall_ms,
+        counts: record.counts,
+    });
+    failures + &summary::draw(&recap, end.as_ref(), paint, context.width)
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use tidemill_cache::Key;
-use tidemill_engine::event::{Cause, Condition, Counts, Event, Outcome, SkipReason, Usage};
+use tidemill_engine::event::{Cause, Condition, Counts, Event, Outcome, SkipReason, Stamped, Usage};
 use tidemill_engine::failure::{Failure, FailureReport, StepFailure};
 use tidemill_engine::name::{AttemptId, PipelineName, RunId, StepId, StepName};
+use tidemill_engine::record::Recap;
 
 /// The id of the run.
 const RUN: &str = "20261120-235501-k3f9qa";
@@ -28,8 +29,24 @@ fn queued(step: &StepId, reason: &str) -> Event {
     Event::StepQueued { step: step.clone(), key: key(), reason: reason.to_owned() }
 }
 
-fn started(step: &StepId, attempt: u64) -> Event {
-    Event::StepStarted { step: step.clone(), attempt: AttemptId::new(&run(), attempt), log: "log".to_owned() }
+pub(super) fn started(step: &StepId, attempt: u64) -> Event {
+    Event::StepStarted { step: step.clone(), attempt: self::attempt(attempt), log: "log".to_owned() }
+}
+
+pub(super) fn failed(step: &StepId) -> Event {
+    Event::StepFailed { step: step.clone(), attempt: None, report: exit(1) }
+}
+
+pub(super) fn attempt(number: u64) -> AttemptId {
+    AttemptId::new(&run(), number)
+}
+
+pub(super) fn ridge() -> StepId {
+    step("train", &[("algorithm", "ridge")])
+}
+
+pub(super) fn boosting() -> StepId {
+    step("train", &[("algorithm", "boosting")])
 }
 
 fn exit(code: i32) -> FailureReport {
@@ -37,6 +54,7 @@ fn exit(code: i32) -> FailureReport {
         failure: Failure::Step(StepFailure::Exit { code }),
         tail: vec!["Traceback:".to_owned(), "\u{1b}[31mValueError\u{1b}[0m: alpha\r".to_owned()],
         log: Some("/project/.tidemill/runs/x/3.log".into()),
+        folder: None,
         hint: Some("declare `helper.py` as an input".to_owned()),
     }
 }
@@ -53,6 +71,7 @@ fn beginning() -> Vec<Event> {
             overrides: BTreeMap::from([("train.alpha".to_owned(), 0.7.into())]),
             params: BTreeMap::new(),
             steps: 8,
+            graph: None,
         },
         Event::StepCached {
             step: step("ingest", &[]),
@@ -68,8 +87,7 @@ fn beginning() -> Vec<Event> {
 }
 
 fn middle() -> Vec<Event> {
-    let ridge = step("train", &[("algorithm", "ridge")]);
-    let boosting = step("train", &[("algorithm", "boosting")]);
+    let (ridge, boosting) = (ridge(), boosting());
     vec![
         queued(&ridge, "parameter train.alpha changed: 0.5 → 0.7"),
         queued(&boosting, "it never ran"),
@@ -90,7 +108,7 @@ fn middle() -> Vec<Event> {
             unchanged: true,
         },
         started(&boosting, 3),
-        Event::StepFailed { step: boosting.clone(), attempt: None, report: exit(1) },
+        failed(&boosting),
         Event::StepBlocked { step: step("register", &[]), by: boosting },
     ]
 }
@@ -132,6 +150,25 @@ fn ending() -> Vec<Event> {
             counts: Counts { executed: 1, cached: 2, skipped: 2, failed: 1, blocked: 1 },
         },
     ]
+}
+
+/// What they amount to.
+pub(super) fn recap() -> Recap {
+    let stamped = |event| Stamped { at: jiff::Timestamp::UNIX_EPOCH, event };
+    let stamped: Vec<Stamped> = events().into_iter().map(stamped).collect();
+    Recap::of(&stamped)
+}
+
+/// The events until both trainings run.
+pub(super) fn until_both_run() -> Vec<Event> {
+    let mut events = events();
+    events.truncate(beginning().len() + 4);
+    events
+}
+
+/// The last event.
+pub(super) fn finished() -> Event {
+    events().pop().expect("a run has a last event")
 }
 
 /// The events.

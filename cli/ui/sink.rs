@@ -1,10 +1,13 @@
 //! The one place that writes to standard output and standard error.
 
 use std::io::{self, Read, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rustix::process::{Signal, getpid, kill_process};
 use serde::Serialize;
 
 use super::json;
+use super::screen::{Screen, Size};
 use super::style::Paint;
 
 /// How results are written.
@@ -87,8 +90,59 @@ impl Ui {
     }
 }
 
+/// What stands on standard error: whoever writes there writes above the block of lines at its bottom, if there is one.
+static SCREEN: Mutex<Screen> = Mutex::new(Screen::new());
+
 /// Writes text to standard error in one piece, for who has no [`Ui`].
 pub(crate) fn tell(text: &str) {
-    let mut stderr = io::stderr().lock();
-    stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()).ok();
+    let mut screen = screen();
+    let written = screen.tell(text);
+    write(&written);
+}
+
+/// Keeps whole lines for standard error until the next [`show`], or until somebody else says something.
+pub(crate) fn queue(lines: &str) {
+    screen().queue(lines);
+}
+
+/// Shows a block of lines at the bottom of standard error, a terminal of this size, in place of the one before.
+pub(crate) fn show(block: Vec<String>, size: Size) {
+    let mut screen = screen();
+    let written = screen.frame(block, size);
+    write(&written);
+}
+
+/// Stops this process until somebody lets it go on, with a screen that the shell can write on.
+pub(crate) fn suspend() {
+    // Nobody draws as long as this is held.
+    let mut screen = screen();
+    let written = screen.frame(Vec::new(), Size::now());
+    write(&written);
+    // Not being stopped is no reason to end.
+    kill_process(getpid(), Signal::STOP).ok();
+}
+
+fn screen() -> MutexGuard<'static, Screen> {
+    SCREEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(text: &str) {
+    if !text.is_empty() {
+        let mut stderr = io::stderr().lock();
+        stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()).ok();
+    }
+}
+
+/// Standard error as a file, for who writes lines of his own.
+pub(crate) struct Talk;
+
+impl io::Write for Talk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        tell(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -11,20 +11,20 @@ pub(crate) struct Table {
 
 /// How a column is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Column {
+pub(crate) enum Column<'a> {
     /// Text, from the left.
-    Text(&'static str),
+    Text(&'a str),
     /// Numbers, from the right.
-    Number(&'static str),
+    Number(&'a str),
 }
 
 impl Table {
     /// An empty table with these columns.
-    pub(crate) fn new(columns: &[Column]) -> Self {
+    pub(crate) fn new(columns: &[Column<'_>]) -> Self {
         let mut grid = Grid::new();
         grid.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         grid.set_header(columns.iter().map(|column| match column {
-            Column::Text(title) | Column::Number(title) => *title,
+            Column::Text(title) | Column::Number(title) => clean(title),
         }));
         for (cells, column) in grid.column_iter_mut().zip(columns) {
             cells.set_padding((0, 2));
@@ -37,7 +37,12 @@ impl Table {
 
     /// Adds a row. Whatever stands in a cell is shown on one line, without control characters.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.grid.add_row(cells.map(|cell| clean(&cell)));
+        self.add(cells);
+    }
+
+    /// The same, where the number of columns is known only when they are shown.
+    pub(crate) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.grid.add_row(cells.into_iter().map(|cell| clean(&cell)));
     }
 
     /// The table, each line indented by this many spaces and ended, without spaces at the end.

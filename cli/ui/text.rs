@@ -1,5 +1,7 @@
 //! Values as people read them: durations, sizes, times, numbers, and text that came from elsewhere made harmless.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 /// A duration, short: `420 ms`, `12.3 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
@@ -12,6 +14,26 @@ pub(crate) fn duration(ms: u64) -> String {
         3600..86_400 => two(seconds / 3600, "h", seconds % 3600 / 60, "min"),
         _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
     }
+}
+
+/// A duration that still grows, by the second: `12 s`, `3 min 20 s`.
+pub(crate) fn clock(ms: u64) -> String {
+    match ms / 1000 {
+        seconds @ 0..60 => format!("{seconds} s"),
+        _ => duration(ms),
+    }
+}
+
+/// A duration that nobody knows exactly: `20 s`, `3 min`, `2 h 10 min`. None if it is next to nothing.
+pub(crate) fn about(ms: u64) -> Option<String> {
+    let round = |step: u64| ms.saturating_add(step / 2) / step;
+    Some(match ms {
+        0..1000 => return None,
+        1000..57_500 => format!("{} s", ms.div_ceil(5000) * 5),
+        57_500..3_570_000 => format!("{} min", round(60_000)),
+        3_570_000..86_100_000 => two(round(600_000) / 6, "h", round(600_000) % 6 * 10, "min"),
+        _ => two(round(3_600_000) / 24, "d", round(3_600_000) % 24, "h"),
+    })
 }
 
 fn two(large: u64, large_unit: &str, small: u64, small_unit: &str) -> String {
@@ -43,13 +65,14 @@ pub(crate) fn number(value: f64) -> String {
 pub(crate) fn numbers_apart(values: &[f64]) -> Vec<String> {
     let shown = |digits| -> Vec<String> { values.iter().map(|value| significant(*value, digits)).collect() };
     let tells_apart = |texts: &Vec<String>| {
-        let pairs = values.iter().zip(texts);
-        pairs.clone().all(|(a, shown)| pairs.clone().all(|(b, other)| a == b || shown != other))
+        let mut meant: HashMap<&str, f64> = HashMap::new();
+        values.iter().zip(texts).all(|(value, text)| *meant.entry(text).or_insert(*value) == *value)
     };
     [DIGITS, 9, 12].into_iter().map(shown).find(tells_apart).unwrap_or_else(|| shown(17))
 }
 
-fn significant(value: f64, digits: i32) -> String {
+/// A number with this many significant digits and no trailing zeros.
+pub(crate) fn significant(value: f64, digits: i32) -> String {
     if value == 0.0 || !value.is_finite() {
         return value.to_string();
     }
@@ -72,6 +95,14 @@ pub(crate) fn count(count: usize, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),
         _ => format!("{count} {noun}s"),
+    }
+}
+
+/// A line cut to this many characters, with a mark where it was.
+pub(crate) fn clip(line: &str, width: usize) -> String {
+    match line.char_indices().nth(width) {
+        None => line.to_owned(),
+        Some(_) => line.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
@@ -160,6 +191,30 @@ mod tests {
     }
 
     #[test]
+    fn durations_that_go_on_are_rounded() {
+        assert_eq!(clock(0), "0 s");
+        assert_eq!(clock(12_900), "12 s");
+        assert_eq!(clock(200_000), "3 min 20 s");
+        let cases = [
+            (1000, "5 s"),
+            (12_000, "15 s"),
+            (57_000, "60 s"),
+            (57_500, "1 min"),
+            (170_000, "3 min"),
+            (3_569_000, "59 min"),
+            (3_570_000, "1 h"),
+            (7_700_000, "2 h 10 min"),
+            (86_099_000, "23 h 50 min"),
+            (86_100_000, "1 d"),
+            (273_600_000, "3 d 4 h"),
+        ];
+        for (ms, text) in cases {
+            assert_eq!(about(ms).as_deref(), Some(text), "{ms}");
+        }
+        assert_eq!(about(999), None);
+    }
+
+    #[test]
     fn compared_numbers_differ_if_they_do() {
         assert_eq!(numbers_apart(&[56.161_898_9, 56.161_901_2]), ["56.1618989", "56.1619012"]);
         assert_eq!(numbers_apart(&[1.5, 1.5, 2.0]), ["1.5", "1.5", "2"]);
@@ -193,6 +248,13 @@ mod tests {
         assert_eq!(time(at), "2026-11-20 23:55 UTC");
         assert_eq!(count(1, "step"), "1 step");
         assert_eq!(count(0, "step"), "0 steps");
+    }
+
+    #[test]
+    fn a_line_is_cut_where_it_is_too_long() {
+        assert_eq!(clip("größer", 6), "größer");
+        assert_eq!(clip("größer", 5), "größ…");
+        assert_eq!(clip("ab", 1), "…");
     }
 
     #[test]
