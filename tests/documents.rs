@@ -166,7 +166,7 @@ fn every_command_has_its_section() {
     let page = text("docs/cli.md");
     let help = std::process::Command::new(env!("CARGO_BIN_EXE_tidemill")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let commands = help.split_once("Commands:\n").unwrap().1.split("\n\n").next().unwrap().to_owned();
+    let commands = help.split_once("Usage:").unwrap().1.split_once("\nOptions:").unwrap().0.to_owned();
     let names = commands.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     for name in names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
         assert!(page.contains(&format!("tidemill {name}")), "docs/cli.md says nothing of `tidemill {name}`");

@@ -69,15 +69,23 @@ fn the_process_stands_where_it_should() {
     assert_eq!(project.read("out"), "0022\nclosed\n");
 }
 
-/// The Python that a command starts with is part of the key: another installed distribution is another Python.
+/// The Python that a command starts is part of the key, first or after a change of folder: another installed distribution is
+/// another Python.
 #[test]
 fn a_distribution_that_is_installed_runs_the_step_again() {
+    for before in ["", "cd . && OMP_NUM_THREADS=1 "] {
+        runs_again_after_an_installation(before);
+    }
+}
+
+fn runs_again_after_an_installation(before: &str) {
     let project = Project::with(
-        r#"
+        &r#"
         [steps.train]
-        run = "OUTSIDE/venv/bin/python -c 'print(1)' > ${outputs.model}"
+        run = "BEFORE OUTSIDE/venv/bin/python -c 'print(1)' > ${outputs.model}"
         outputs.model = "model"
-        "#,
+        "#
+        .replace("BEFORE ", before),
     );
     let made = std::process::Command::new("python3")
         .args(["-m", "venv", "--without-pip"])

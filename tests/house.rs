@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 const CRATES: [&str; 5] = ["cache", "engine", "steps", "server", "."];
 
 /// The rooms of the engine; each may know those before it only. First the vocabulary, then the way of the data.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 20] = [
+    "suggest",
     "name",
     "interface",
     "failure",
@@ -26,6 +27,7 @@ const ROOMS: [&str; 18] = [
     "execute",
     "artifact",
     "run",
+    "debug",
 ];
 
 /// The longest file that a reader can be asked to read.

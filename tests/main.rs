@@ -5,28 +5,41 @@ mod support;
 
 // A first afternoon.
 mod asking;
+mod completion;
+mod drawing;
+mod editors;
 mod exit_codes;
 mod explain_error;
 mod finding_pipelines;
 mod first_run;
+mod from_dvc;
+mod history;
+mod init;
+mod progress;
+mod summary;
 mod what_is_said;
+mod whole_answers;
 
 // What runs, and what does not.
 mod command_changed;
 mod deleted_outputs;
 mod early_cutoff;
+mod explain;
 mod going_back;
 mod nothing_changed;
 mod odd_inputs;
 mod odd_outputs;
 mod parameter_changed;
+mod plan;
 mod same_size_and_time;
 mod selection;
+mod shared_state;
 mod tampered;
 mod undeclared;
 
 // What goes wrong.
 mod damaged_records;
+mod debug;
 mod edited_meanwhile;
 mod interrupted;
 mod killed;
@@ -51,6 +64,7 @@ mod crash_law;
 
 // A whole life of a model.
 mod diabetes;
+mod pages;
 mod serving;
 
 // The house itself.

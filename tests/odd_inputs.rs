@@ -191,3 +191,18 @@ fn a_glob_with_thousands_of_files() {
     assert_eq!(project.read("n").trim(), "5000");
     project.run_executes(0);
 }
+
+#[test]
+fn the_same_file_may_be_two_inputs_and_lie_in_a_third() {
+    let project = Project::with(
+        r#"
+        [steps.read]
+        run = "cat ${inputs.code} ${inputs.config} ${inputs.again} > ${outputs.out}; ls ${inputs.code_folder} >> ${outputs.out}"
+        inputs = { code = "lib/main.txt", config = "lib/main.txt", code_folder = "lib", again = "lib/*.txt" }
+        outputs.out = { path = "out", publish = "out.txt" }
+        "#,
+    );
+    project.file("lib/main.txt", "main\n").file("lib/other.bin", "");
+    project.run_executes(1);
+    assert_eq!(project.read("out.txt"), "main\nmain\nmain\nmain.txt\nother.bin\n");
+}

@@ -50,6 +50,18 @@ fn only_runs_one_step() {
 }
 
 #[test]
+fn a_step_between_selected_ones_is_not_executed() {
+    let project = Project::with(CHAIN);
+    project.run_executes(3);
+    let changed = ["--only", "a", "--only", "c", "--set", "x=2"];
+    project.run(&changed).exits(1).says("b has no current result");
+    assert_eq!(project.counts(), "a 2, b 1, c 1", "b was not selected, and is not as before");
+    project.run(&["--only", "b", "--set", "x=2"]).ok().executed(1);
+    project.run(&changed).ok().executed(1);
+    assert_eq!(project.counts(), "a 2, b 2, c 2");
+}
+
+#[test]
 fn force_runs_a_step_although_its_result_is_known() {
     let project = Project::with(CHAIN);
     project.run_executes(3);

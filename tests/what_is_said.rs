@@ -42,11 +42,15 @@ fn an_afternoon() {
       maybe    deploy  clean runs before it
 
     1 step would run, 2 more may have to, 0 cached
+    no forecast: none of them has run here before
     -- exit code 0
     "#);
     insta::assert_snapshot!(project.tidemill(&["run"]).snapshot(), @r#"
     $ tidemill run
 
+      ran       clean  [duration]  has not run yet
+                count  [duration]  has not run yet
+                deploy  [duration]  has not run yet
       metrics   count: words 2
       gate      count: open
                   yes  words >= 2  (words = 2)
@@ -68,11 +72,13 @@ fn an_afternoon() {
     insta::assert_snapshot!(project.tidemill(&["run"]).snapshot(), @r#"
     $ tidemill run
 
+      saved     [duration] and 21 B by the cache, for 3 steps
       metrics   count: words 2
+                all the same as in run [run]
       gate      count: open
                   yes  words >= 2  (words = 2)
 
-    done: 0 steps executed, 3 cached ([duration] saved), [duration]  [run]
+    done: 0 steps executed, 3 cached, [duration]  [run]
     -- stderr
     run [run] of words, 3 steps
       cached   clean
@@ -84,11 +90,13 @@ fn an_afternoon() {
     insta::assert_snapshot!(project.tidemill(&["run", "--set", "least=3"]).snapshot(), @r#"
     $ tidemill run --set least=3
 
+      saved     [duration] and 17 B by the cache, for 2 steps
       metrics   count: words 2
+                all the same as in run [run]
       gate      count: closed, so what follows did not run
                   NO   words >= 3  (words = 2)
 
-    stopped by the gate: 0 steps executed, 2 cached ([duration] saved), 1 blocked, [duration]  [run]
+    stopped by the gate: 0 steps executed, 2 cached, 1 blocked, [duration]  [run]
     -- stderr
     run [run] of words, 3 steps
       set      least = 3
@@ -101,11 +109,13 @@ fn an_afternoon() {
     project.file("data/raw.txt", "b\na\nc\n");
     insta::assert_snapshot!(project.tidemill(&["plan"]).snapshot(), @r#"
     $ tidemill plan
-      run      clean   input raw changed
-      maybe    count   clean runs before it
-      maybe    deploy  clean runs before it
+      run      clean   input raw: data/raw.txt changed  ~[duration]
+      maybe    count   clean runs before it  ~[duration]
+      maybe    deploy  clean runs before it  ~[duration]
 
     1 step would run, 2 more may have to, 0 cached
+    if only what surely runs does: [forecast], 4 B to store
+    if all that may run does: [forecast], 21 B to store
     -- exit code 0
     "#);
 }
@@ -117,6 +127,9 @@ fn a_step_that_fails() {
     project.edit("pipeline.toml", "sort -u ${inputs.raw}", "echo sorting; cat ${inputs.raw} other.txt");
     insta::assert_snapshot!(project.tidemill(&["run"]).snapshot(), @r#"
     $ tidemill run
+
+      ran       clean  [duration]  has not run yet; FAILED
+
     failed: 0 steps executed, 0 cached, 1 failed, 2 blocked, [duration]  [run]
     -- stderr
     run [run] of words, 3 steps
@@ -128,8 +141,9 @@ fn a_step_that_fails() {
     clean failed: exit code 1
       | sorting
       | cat: other.txt: No such file or directory
-      log: .tidemill/runs/[run]/1.log
-      hint: the step looked for `other.txt`, which exists in the project but is not declared; add it to the step: inputs.other = "other.txt"
+      log:    .tidemill/runs/[run]/1.log
+      hint:   the step looked for `other.txt`, which exists in the project but is not declared; add it to the step: inputs.other = "other.txt"
+      debug:  `tidemill debug clean` opens its folder as it was left
       blocks: count, deploy
     -- exit code 1
     "#);
@@ -190,6 +204,9 @@ fn a_file_of_the_users_is_moved_aside() {
     insta::assert_snapshot!(project.tidemill(&["run"]).snapshot(), @r#"
     $ tidemill run
 
+      ran       clean  [duration]  has not run yet
+                count  [duration]  has not run yet
+                deploy  [duration]  has not run yet
       metrics   count: words 2
       gate      count: open
                   yes  words >= 2  (words = 2)

@@ -112,10 +112,26 @@ impl Answer {
     }
 }
 
+/// The same with two spaces between columns, however wide what differs from run to run makes them.
+pub(crate) fn with_narrow_columns(text: &str) -> String {
+    let gaps = Regex::new(r"(?<before>\S) {2,}").expect("a valid pattern");
+    gaps.replace_all(text, "$before  ").into_owned()
+}
+
 /// What differs from run to run, the longest first.
 const WHAT_DIFFERS: &[(&str, &str)] = &[
+    (r"\b(take )?(under a second|(about|at least) [0-9.]+ (s|min)( \([^)]*\))?)(, \d+ s CPU)?", "[forecast]"),
     (r"\b\d{8}-\d{6}-[0-9a-z]{6,}\b", "[run]"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( UTC|Z)?", "[time]"),
     (r"\b([0-9a-f]{64}|[0-9a-f]{12})\b", "[digest]"),
+    // Between two columns, what stands before it differs too.
+    (r" {2,}\d+(\.\d+)? (ms|s)  ", "  [duration]  "),
     (r"\b\d+(\.\d+)? ?(ms|s)\b", "[duration]"),
+    (r"\bon host \S+?([,);:]|$)", "on host [host]$1"),
+    (r#""host": "[^"]*""#, r#""host": "[host]""#),
+    // The time that every line of progress begins with; the line about the run is not indented.
+    (r"(?m)^\d\d:\d\d:\d\d run \[run\]", "run [run]"),
+    (r"(?m)^\d\d:\d\d:\d\d ", "  "),
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
+    (r"\buid \d+\b", "[user]"),
 ];

@@ -4,10 +4,12 @@ mod answer;
 mod http;
 mod processes;
 mod project;
+mod terminal;
 mod wait;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, with_narrow_columns};
 pub(crate) use http::ask;
 pub(crate) use processes::{Started, kill_with_descendants, processes_of, signal};
 pub(crate) use project::Project;
+pub(crate) use terminal::Terminal;
 pub(crate) use wait::{until, until_equal};

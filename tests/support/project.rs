@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use regex::Regex;
 
-use super::{Answer, Started};
+use super::{Answer, Started, Terminal};
 
 /// A project and the world around it. Both go away with it.
 pub(crate) struct Project {
-    base: tempfile::TempDir,
+    base: Arc<tempfile::TempDir>,
     /// The name of the project's folder.
     name: String,
     variables: BTreeMap<String, String>,
@@ -29,7 +30,18 @@ impl Project {
         for folder in [name, "home", "outside", "counts"] {
             fs::create_dir(base.path().join(folder)).unwrap();
         }
-        Self { base, name: name.to_owned(), variables: BTreeMap::new() }
+        Self { base: Arc::new(base), name: name.to_owned(), variables: BTreeMap::new() }
+    }
+
+    /// Another checkout of this project, in a folder of this name beside it: its files without its state, and its variables.
+    pub(crate) fn checkout(&self, name: &str) -> Self {
+        let other =
+            Self { base: self.base.clone(), name: name.to_owned(), variables: self.variables.clone() };
+        fs::create_dir(other.root()).unwrap();
+        for (path, bytes) in self.files("") {
+            other.file(path.to_str().unwrap(), bytes);
+        }
+        other
     }
 
     /// A project with this `pipeline.toml`; see [`Project::pipeline`].
@@ -116,7 +128,7 @@ impl Project {
     }
 
     /// The command `tidemill` with these arguments, ready to be started.
-    fn command(&self, arguments: &[&str], folder: &Path) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str], folder: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
         command
             .args(arguments)
@@ -151,6 +163,13 @@ impl Project {
         Started::new(child, arguments)
     }
 
+    /// Starts `tidemill` at a terminal of this many columns and rows.
+    pub(crate) fn terminal(&self, arguments: &[&str], columns: u16, rows: u16) -> Terminal {
+        let mut command = self.command(arguments, &self.root());
+        command.env("TERM", "xterm-256color").env_remove("NO_COLOR").envs(&self.variables);
+        Terminal::start(command, columns, rows)
+    }
+
     /// The answer of what was started.
     pub(crate) fn answer_of(&self, started: Started) -> Answer {
         let (arguments, output) = started.output();
@@ -165,6 +184,7 @@ impl Project {
             (base.join("home"), "[home]"),
             (base.join("outside"), "[outside]"),
             (base, "[world]"),
+            (env!("CARGO_BIN_EXE_tidemill").into(), "[program]"),
         ];
         Answer::new(format!("tidemill {}", arguments.join(" ")), output, places)
     }

@@ -1,0 +1,2 @@
+echo "nobody fetches this twice" >&2
+exit 1
