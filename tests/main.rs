@@ -70,6 +70,7 @@ mod serving;
 // The house itself.
 mod documents;
 mod house;
+mod session;
 
 /// Every file of this folder is a story in the list above.
 #[test]

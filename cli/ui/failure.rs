@@ -138,9 +138,6 @@ pub(crate) fn draw(recap: &Recap, telling: &Telling<'_>) -> String {
     if others > 0 {
         text.push_str(&format!("and {others} more failures; `tidemill show` lists them\n"));
     }
-    if !text.is_empty() {
-        text.push('\n');
-    }
     text
 }
 

@@ -279,9 +279,32 @@ fn entry_name(index: usize, step: &StepId, output: &OutputName) -> String {
     encoded
 }
 
+/// The `step.output` behind the name of an entry; none if the name is something else, or was cut.
+pub(super) fn entry_origin(name: &str) -> Option<String> {
+    let (index, encoded) = name.split_once('-')?;
+    let mut rest = encoded.split('%');
+    let mut bytes = rest.next()?.as_bytes().to_vec();
+    for part in rest {
+        let byte = u8::from_str_radix(part.get(..2)?, 16).ok()?;
+        bytes.push(byte);
+        bytes.extend(part[2..].bytes());
+    }
+    let origin = String::from_utf8(bytes).ok()?;
+    let is_whole = index.bytes().all(|byte| byte.is_ascii_digit()) && !origin.contains('~');
+    (is_whole && origin.contains('.')).then_some(origin)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_an_entry_tells_its_origin() {
+        assert_eq!(entry_origin("3-train%5Balpha=0.1%5D.model").as_deref(), Some("train[alpha=0.1].model"));
+        for other in ["train.model", "3-train%5", "3-train%zz.model", "a-b.c", "3-cut.mod~0123456789ab", "3-%FF.x"] {
+            assert_eq!(entry_origin(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn an_entry_is_a_plain_file_name_of_bounded_length() {

@@ -12,6 +12,7 @@ use tidemill_cache::{Digest, Form, Kind, Manifest, SMALL};
 use super::change::{Change, Difference, Fate, FileChange, Hidden, Part, Version};
 use super::compare::{changed, moved};
 use super::cosmetic::{Only, only};
+use super::phrase::known_as;
 use super::words;
 use crate::graph::{Graph, Source, Step};
 use crate::plan::inputs::{Content, Material};
@@ -95,7 +96,7 @@ impl Look<'_> {
             Content::Project { source, .. } => Some(source.clone()),
             Content::Artifact { .. } => None,
         });
-        let name = |at: &str| from.unwrap_or_else(|| below_input(input, at)).to_owned();
+        let name = |at: &str| from.map_or_else(|| known_as(input, at), str::to_owned);
         let shown = match material.map(|material| &material.content) {
             Some(Content::Project { shown, .. }) => shown.clone(),
             _ => name(&file.path),
@@ -181,11 +182,6 @@ impl Look<'_> {
     }
 }
 
-/// A place in the step's folder without what only says which input it belongs to.
-fn below_input<'a>(input: &str, at: &'a str) -> &'a str {
-    let below = at.strip_prefix("inputs/").and_then(|rest| rest.strip_prefix(input)?.strip_prefix('/'));
-    below.unwrap_or(at)
-}
 
 fn text_of(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))

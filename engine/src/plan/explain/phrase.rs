@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::change::{Change, Difference, Fate, FileChange, Hidden, Part, WordChange};
+use super::super::inputs::entry_origin;
 use super::cosmetic::{LineEnding, Only};
 use crate::Value;
 use crate::spec;
@@ -29,7 +30,7 @@ impl fmt::Display for Change {
             Difference::Files { files, more, .. } => {
                 write!(f, "{}", subject(self))?;
                 match files.first() {
-                    Some(first) => write!(f, ": {first}")?,
+                    Some(first) => write!(f, ": {}", first.seen_from(&self.name))?,
                     None => f.write_str(" changed")?,
                 }
                 match (files.len() + more).saturating_sub(1) {
@@ -102,6 +103,22 @@ pub(super) fn shown(part: Part, value: &Value) -> String {
         (_, Value::Text(text)) if text.is_empty() => "\"\"".to_owned(),
         _ => spec::text(value),
     }
+}
+
+impl FileChange {
+    /// The same with its path as people know it.
+    fn seen_from(&self, input: &str) -> Self {
+        let known = |path: &str| known_as(input, path);
+        Self { path: known(&self.path), moved_from: self.moved_from.as_deref().map(known), ..self.clone() }
+    }
+}
+
+/// How people know a place in the step's folder: without the folder that holds the artifacts of an input, and an entry of a
+/// collection as the output that it is.
+pub(super) fn known_as(input: &str, at: &str) -> String {
+    let below = at.strip_prefix("inputs/").and_then(|rest| rest.strip_prefix(input)?.strip_prefix('/'));
+    let Some(below) = below else { return at.to_owned() };
+    entry_origin(below).unwrap_or_else(|| below.to_owned())
 }
 
 impl Change {
