@@ -83,6 +83,7 @@ fn names_of_the_project_are_offered() {
     assert_eq!(names(&project, "tidemill run --set "), ["seed=", "train.alpha="]);
     assert_eq!(names(&project, "tidemill plan st"), ["story"]);
     assert_eq!(names(&project, "tidemill check pipe"), ["pipeline.toml"]);
+    assert_eq!(names(&project, "tidemill explain-error unknown-f"), ["unknown-field"]);
     // Where the shell splits a word at `=`, the answer is the part behind it.
     assert_eq!(names(&project, "tidemill log train[alpha=1.0,fold="), ["1]", "2]"]);
     assert_eq!(names(&project, "tidemill log train[alpha=1"), ["1.0,fold=1]", "1.0,fold=2]"]);

@@ -8,6 +8,7 @@ use tidemill_engine::name::ModelName;
 use tidemill_engine::project;
 use tidemill_engine::record::History;
 use tidemill_engine::registry::Registry;
+use tidemill_engine::spec::{Code, explained};
 
 use super::typed::Typed;
 use crate::ui::text::{clean, time};
@@ -83,6 +84,12 @@ pub(super) fn aliases(current: &OsStr) -> Vec<CompletionCandidate> {
     let summary = model().and_then(|(registry, model)| registry.summary(&model).ok());
     let aliases = summary.map(|summary| summary.aliases).unwrap_or_default();
     beginning(current, aliases.iter().map(|(alias, at)| (alias.to_string(), Some(format!("version {at}")))))
+}
+
+/// Codes of mistakes.
+pub(super) fn codes(current: &OsStr) -> Vec<CompletionCandidate> {
+    let codes = Code::ALL.iter().map(|&code| (code.to_string(), Some(explained(code).title.to_owned())));
+    beginning(current, codes)
 }
 
 /// Versions of the model that is typed already, newest first.

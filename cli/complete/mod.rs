@@ -50,6 +50,7 @@ fn with_candidates(arg: Arg) -> Arg {
         Some("NAME=VALUE") => ArgValueCompleter::new(candidates::params),
         Some("MODEL") => ArgValueCompleter::new(candidates::models),
         Some("ALIAS") => ArgValueCompleter::new(candidates::aliases),
+        Some("CODE") => ArgValueCompleter::new(candidates::codes),
         Some("VERSION") => ArgValueCompleter::new(candidates::versions),
         Some("DIR") => ArgValueCompleter::new(PathCompleter::dir()),
         Some("FILE" | "PATH") => ArgValueCompleter::new(PathCompleter::any()),

@@ -230,6 +230,9 @@ impl EngineError {
             Self::OutsideSelection { needed, .. } => {
                 Some(format!("select {needed} too, or run the pipeline without --only/--from"))
             }
+            Self::Cache(CacheError::Busy) => Some(
+                "`tidemill runs --where outcome=running` shows it; try again when it has ended".to_owned(),
+            ),
             Self::TooLarge { .. } => Some("lower the step's `resources`".to_owned()),
             Self::Record(error) => error.hint(),
             _ => None,

@@ -301,7 +301,9 @@ mod tests {
     #[test]
     fn the_name_of_an_entry_tells_its_origin() {
         assert_eq!(entry_origin("3-train%5Balpha=0.1%5D.model").as_deref(), Some("train[alpha=0.1].model"));
-        for other in ["train.model", "3-train%5", "3-train%zz.model", "a-b.c", "3-cut.mod~0123456789ab", "3-%FF.x"] {
+        for other in
+            ["train.model", "3-train%5", "3-train%zz.model", "a-b.c", "3-cut.mod~0123456789ab", "3-%FF.x"]
+        {
             assert_eq!(entry_origin(other), None, "{other}");
         }
     }

@@ -182,7 +182,6 @@ impl Look<'_> {
     }
 }
 
-
 fn text_of(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
 }

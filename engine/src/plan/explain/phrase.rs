@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::change::{Change, Difference, Fate, FileChange, Hidden, Part, WordChange};
 use super::super::inputs::entry_origin;
+use super::change::{Change, Difference, Fate, FileChange, Hidden, Part, WordChange};
 use super::cosmetic::{LineEnding, Only};
 use crate::Value;
 use crate::spec;
