@@ -106,6 +106,8 @@ fn essence(page: &str) -> Vec<String> {
         (r"\d+(\.\d+)? [KMG]iB", "[size]"),
         (r"about \[duration\].*|under a second", "[forecast]"),
         (r"─+", "─"),
+        // How much of a reason fits into its line hangs on the width of the time before it.
+        (r"\[duration\](,?) .*", "[duration]$1 …"),
         (r"^(.*Python|  \| ).*", "$1"),
     ];
     let differs: Vec<(Regex, &str)> =

@@ -147,9 +147,16 @@ fn forget(connection: &Connection, ids: &[&String]) -> rusqlite::Result<()> {
     connection.execute_batch(
         "DELETE FROM value WHERE series IN (SELECT no FROM series) AND run IN (SELECT no FROM gone);
          DELETE FROM run WHERE no IN (SELECT no FROM gone);
-         DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM value WHERE value.series = series.no);
-         DELETE FROM pipeline WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.pipeline = pipeline.no);
          DELETE FROM gone;",
+    )?;
+    forget_unused_names(connection)
+}
+
+/// Names that no run has any more are unknown again.
+fn forget_unused_names(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM value WHERE value.series = series.no);
+         DELETE FROM pipeline WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.pipeline = pipeline.no);",
     )
 }
 
@@ -175,6 +182,8 @@ pub(super) fn journals(history: &History, connection: &Connection, most: usize) 
         let entries = read_all(history, batch)?;
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
         write(&transaction, &entries)?;
+        // A journal that was read before may have lost what it told.
+        forget_unused_names(&transaction)?;
         transaction.commit()?;
     }
     Ok(())
