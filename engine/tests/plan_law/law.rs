@@ -147,7 +147,8 @@ impl<'a> Round<'a> {
                 true => self.follows_noise(id),
                 false => {
                     let blocked = heard.blocked.get(id).is_some_and(|by| heard.failed.contains_key(by));
-                    stopped || blocked || heard.failed.contains_key(id)
+                    // What depends on something undeclared may give the bytes of an older result.
+                    stopped || blocked || heard.failed.contains_key(id) || self.follows_noise(id)
                 }
             };
             return if excused { Ok(()) } else { Err(format!("executed: {ran}")) };
