@@ -140,6 +140,7 @@ impl Context {
             environment: self.environment.clone(),
             user: user(&self.environment),
             catalog: tidemill_steps::catalog(),
+            many_steps: project::MANY_STEPS,
         })?)
     }
 }

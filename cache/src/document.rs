@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 /// A typed tree.
 #[derive(Debug, Clone, PartialEq)]
@@ -281,9 +281,12 @@ impl fmt::Display for Document {
     }
 }
 
-/// As JSON; bytes become hexadecimal text.
+/// For people as JSON, in which bytes become hexadecimal text; in a format that is not for people as the canonical bytes.
 impl Serialize for Document {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return serializer.serialize_bytes(&self.encode().map_err(ser::Error::custom)?);
+        }
         match self {
             Self::Null => serializer.serialize_unit(),
             Self::Bool(value) => serializer.serialize_bool(*value),
@@ -294,6 +297,27 @@ impl Serialize for Document {
             Self::List(items) => items.serialize(serializer),
             Self::Map(map) => map.serialize(serializer),
         }
+    }
+}
+
+/// From its canonical bytes only: JSON does not tell all that a document is made of.
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Canonical;
+
+        impl de::Visitor<'_> for Canonical {
+            type Value = Document;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the canonical bytes of a document")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Document, E> {
+                Document::decode(bytes).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_bytes(Canonical)
     }
 }
 

@@ -134,6 +134,7 @@ impl Cache {
             return Err(CacheError::Busy);
         }
         let mut report = GcReport::default();
+        self.forget_changes()?;
         for key in &plan.results {
             report.results += u64::from(remove(&layout.results_of(key))?);
         }

@@ -7,6 +7,8 @@
 //! recipes/ab/<key>                  a recipe's canonical bytes
 //! results/ab/<key>/00000001         a numbered action result; `00000001.quarantined` beside it withdraws it
 //! inputs/ab/<digest>                what small text files of the project held, what its folders listed; for explanations
+//! changes                           the keys that have got a result or lost one; goes with the results
+//! stash/<kind>-<digest>             what makes the next start fast: may be deleted at any time
 //! leases/<key>                      a file that is locked while a process works on that key
 //! running                           locked shared by every run, exclusively by gc; grows by a byte per run
 //! tmp/                              what is being written
@@ -56,6 +58,14 @@ impl Layout {
 
     pub(crate) fn running(&self) -> Utf8PathBuf {
         self.state.join("running")
+    }
+
+    pub(crate) fn changes(&self) -> Utf8PathBuf {
+        self.state.join("changes")
+    }
+
+    pub(crate) fn stash(&self) -> Utf8PathBuf {
+        self.state.join("stash")
     }
 
     pub(crate) fn leases(&self) -> Utf8PathBuf {

@@ -105,6 +105,7 @@ impl Cache {
     /// # Errors
     /// If it cannot be written.
     pub fn publish(&self, key: &Key, new: NewResult) -> Result<ActionResult, CacheError> {
+        let _changing = self.change(key)?;
         let after = new.after;
         let mut result = new.unpublished(*key);
         // Before the record, so that who dies in between leaves an entry too many, which readers pass over, and none too few.
@@ -131,6 +132,7 @@ impl Cache {
     /// # Errors
     /// If that cannot be written.
     pub fn quarantine(&self, key: &Key, number: u64, reason: &str) -> Result<(), CacheError> {
+        let _changing = self.change(key)?;
         let path = self.inner.layout.results_of(key).join(format!("{}{QUARANTINED}", name(number)));
         record::create(&path, reason.as_bytes()).map_err(CacheError::io("write", &path)).map(drop)
     }

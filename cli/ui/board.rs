@@ -84,6 +84,10 @@ impl Board {
             Event::StepSucceeded { step, .. } => self.ended(step, |counts| &mut counts.done),
             Event::StepFailed { step, .. } => self.ended(step, |counts| &mut counts.failed),
             Event::StepCached { step, .. } => self.ended(step, |counts| &mut counts.cached),
+            Event::StepsCached { steps, .. } => {
+                self.counts.cached += steps;
+                self.counts.open = self.counts.open.saturating_sub(*steps);
+            }
             Event::StepSkipped { step, .. } => self.ended(step, |counts| &mut counts.skipped),
             Event::StepBlocked { step, .. } => self.ended(step, |counts| &mut counts.blocked),
             Event::RunFinished { .. } => {

@@ -58,9 +58,10 @@ pub(crate) struct Lines {
 impl Lines {
     /// Lines for a run of this graph.
     pub(crate) fn new(graph: &Graph, place: Place, paint: Paint, loudness: Loudness) -> Self {
-        Self::with_ids(graph.steps.iter().map(|step| step.id.as_str()), place, paint, loudness)
+        Self::of_width(graph.steps.len(), graph.skeleton.longest_id(), place, paint, loudness)
     }
 
+    #[cfg(test)]
     fn with_ids<'a>(
         ids: impl Iterator<Item = &'a str>,
         place: Place,
@@ -72,10 +73,19 @@ impl Lines {
             steps += 1;
             width = width.max(id.chars().count());
         }
+        Self::of_width(steps, width, place, paint, loudness)
+    }
+
+    fn of_width(steps: usize, width: usize, place: Place, paint: Paint, loudness: Loudness) -> Self {
         let list_cached = steps < MANY_STEPS || loudness == Loudness::Detailed;
         let (width, reasons) = (width.min(WIDEST), BTreeMap::new());
         let (told, stopped) = (BTreeMap::new(), BTreeSet::new());
         Self { place, paint, loudness, width, list_cached, reasons, told, stopped }
+    }
+
+    /// Whether every step that was found in the cache gets a line.
+    pub(crate) fn lists_cached(&self) -> bool {
+        self.list_cached
     }
 
     /// The lines of an event, each with its end; nothing if it says nothing to people.
@@ -146,6 +156,7 @@ impl Lines {
             Event::StepCached { step, .. } => {
                 self.list_cached.then(|| self.step(Tone::Faint, "cached", step, ""))
             }
+            Event::StepsCached { .. } => None,
             Event::StepSucceeded { step, usage, unchanged, .. } => {
                 let same = if *unchanged { ", the same bytes as before" } else { "" };
                 // On a screen nothing was said when it began.

@@ -33,6 +33,10 @@ impl Log {
 }
 
 impl Subscriber for Log {
+    fn takes_lists(&self) -> bool {
+        !self.lines.lists_cached()
+    }
+
     fn on(&mut self, event: &Stamped) {
         tell(&self.lines.of(event));
     }
@@ -72,6 +76,10 @@ impl Live {
 }
 
 impl Subscriber for Live {
+    fn takes_lists(&self) -> bool {
+        !self.lines.lists_cached()
+    }
+
     fn on(&mut self, event: &Stamped) {
         lock(&self.board).add(&event.event, Instant::now());
         // Written with the next frame: thousands of events that come at once are drawn once.

@@ -7,7 +7,9 @@ use crate::effects::Effects;
 use crate::error::EngineError;
 use crate::graph::{self, Graph, Outline};
 use crate::name::{OutputName, RunId, StepId};
-use crate::plan::{Decider, Decision, Foreseen, Scope, Selection, foresee, observe, unknown};
+use crate::plan::{
+    Decider, Decision, Foreseen, Foresight, Memo, Scope, Selection, foresee, observe, unknown,
+};
 use crate::process::LazyWarden;
 use crate::project::Project;
 use crate::record::{History, RunRecord, StepRecord};
@@ -44,7 +46,8 @@ pub async fn get(project: &Project, graph: &Graph, reference: &str) -> Result<Fo
     let warden = LazyWarden::new(project.program(), project.state());
     let observations = observe(project, graph, &warden).await?;
     let decider = Decider { project, graph, observations: &observations, warden: &warden };
-    let foreseen = foresee(&decider, &scope).await?;
+    let memo = Memo::open(project, graph, &observations, &scope);
+    let Foresight { foreseen, .. } = foresee(&decider, &scope, &memo).await?;
     warden.shutdown().await;
     let not_made = |reason: &str| EngineError::NotMade {
         step: step.to_owned(),
@@ -147,6 +150,7 @@ pub fn gc_roots(project: &Project, keep_runs: usize) -> Result<Roots, EngineErro
             let outputs = record.steps.iter().flat_map(|step| step.outputs.values());
             roots.digests.extend(outputs.map(|artifact| artifact.digest));
             roots.digests.extend(record.graph.map(|outline| outline.digest));
+            roots.digests.extend(history.lists(id)?.iter().map(|list| list.digest));
         }
     }
     roots.keys.extend(Effects::below(project.state()).keys()?);

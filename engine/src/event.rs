@@ -62,6 +62,18 @@ pub enum Event {
         /// Its outputs.
         outputs: BTreeMap<String, Artifact>,
     },
+    /// The results of many steps were found. Stands in journals for so many [`Event::StepCached`]; who does not
+    /// [take lists](Subscriber::takes_lists) is told those instead.
+    StepsCached {
+        /// How many.
+        steps: usize,
+        /// What they had taken when they ran, in milliseconds.
+        saved_ms: u64,
+        /// The bytes of their outputs.
+        bytes: u64,
+        /// The lists of them, kept in the cache.
+        lists: Vec<Artifact>,
+    },
     /// A step has to run; why.
     StepQueued {
         /// The step.
@@ -306,6 +318,11 @@ pub struct GpuUse {
 pub trait Subscriber: Send {
     /// Takes an event.
     fn on(&mut self, event: &Stamped);
+
+    /// Whether it is enough to hear how many steps were found in the cache, instead of each.
+    fn takes_lists(&self) -> bool {
+        false
+    }
 
     /// How often this one wants a pulse; not at all, unless it says so. Asked once, before the run begins. Where several
     /// want pulses, they all come as often as the most eager one wants them; a busy machine may give fewer.

@@ -10,6 +10,7 @@ pub mod error;
 pub mod event;
 pub mod execute;
 pub mod failure;
+pub mod few;
 pub mod graph;
 pub mod interface;
 pub mod load;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use tidemill_cache::Digest;
 
 use crate::graph::{self, Graph};
 use crate::project::Project;
@@ -54,5 +55,36 @@ pub fn load(project: &Project, file: &Utf8Path, overrides: &Overrides) -> Result
         params_files: &params_files,
         catalog: project.catalog(),
     };
-    graph::load(&request).map_err(LoadError::Diagnostics)
+    let name = name(project, &request);
+    if let Some(graph) = graph::stashed(project.cache(), &name, file, &text) {
+        return Ok(graph);
+    }
+    let mut graph = graph::load(&request).map_err(LoadError::Diagnostics)?;
+    if graph.steps.len() >= project.many_steps() {
+        graph::stash(project.cache(), &name, &mut graph);
+    }
+    Ok(graph)
+}
+
+/// The name under which the graph of a request is put away: of all that it is made of, but for the text of the pipeline, which
+/// changes often, and what globs find. The program is part of it, since another one may expand in another way.
+fn name(project: &Project, request: &LoadRequest<'_>) -> Digest {
+    let mut bytes = Vec::new();
+    let mut add = |part: &[u8]| {
+        bytes.extend((part.len() as u64).to_le_bytes());
+        bytes.extend(part);
+    };
+    add(project.program_stamp());
+    add(request.file.as_str().as_bytes());
+    for (name, value) in request.set {
+        add(b"set");
+        add(name.as_bytes());
+        add(value.as_bytes());
+    }
+    for (path, text) in request.params_files {
+        add(b"file");
+        add(path.as_str().as_bytes());
+        add(text.as_bytes());
+    }
+    Digest::of(&bytes)
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Text that is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,14 +32,28 @@ fn check(text: &str) -> Result<(), InvalidName> {
     Err(InvalidName { text: text.chars().take(80).collect(), reason })
 }
 
+/// Makes a name of text as it is read.
+struct Text<F>(F);
+
+impl<T, F: Fn(&str) -> Result<T, InvalidName>> de::Visitor<'_> for Text<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.0)(text).map_err(E::custom)
+    }
+}
+
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         ///
         /// Lower-case letters, digits, `-` and `_`, beginning with a letter; 64 characters at most.
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The name from text.
@@ -46,7 +61,7 @@ macro_rules! names {
             /// # Errors
             /// If the text is no valid name.
             pub fn new(text: &str) -> Result<Self, InvalidName> {
-                check(text).map(|()| Self(text.to_owned()))
+                check(text).map(|()| Self(text.into()))
             }
 
             /// The text.
@@ -70,9 +85,15 @@ macro_rules! names {
             }
         }
 
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::new(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+                deserializer.deserialize_str(Text(Self::new))
             }
         }
     )*};
@@ -98,19 +119,26 @@ names! {
 }
 
 /// The id of a step in the expanded graph: its name, and its matrix values in brackets: `train[alpha=0.1,fold=1]`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct StepId(String);
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StepId(Arc<str>);
 
 impl StepId {
     /// The id of one combination of a step's matrix; without axes the plain name. The axes must come sorted by name.
     #[must_use]
     pub fn new(step: &StepName, axes: &[(String, String)]) -> Self {
         if axes.is_empty() {
-            return Self(step.to_string());
+            return Self(Arc::clone(&step.0));
         }
-        let values: Vec<String> = axes.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
-        Self(format!("{step}[{}]", values.join(",")))
+        let mut id = String::with_capacity(step.0.len() + 16 * axes.len());
+        id.push_str(&step.0);
+        for (place, (axis, value)) in axes.iter().enumerate() {
+            id.push(if place == 0 { '[' } else { ',' });
+            for part in [axis, "=", value] {
+                id.push_str(part);
+            }
+        }
+        id.push(']');
+        Self(id.into())
     }
 
     /// The text.
@@ -123,6 +151,18 @@ impl StepId {
     #[must_use]
     pub fn step(&self) -> &str {
         self.0.split('[').next().unwrap_or(&self.0)
+    }
+}
+
+impl Serialize for StepId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for StepId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text(|text: &str| Ok(Self(text.into()))))
     }
 }
 

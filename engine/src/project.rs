@@ -34,7 +34,12 @@ pub struct Settings {
     pub user: String,
     /// The built-in steps.
     pub catalog: Arc<dyn Catalog>,
+    /// From this many steps on, what is known of a pipeline is kept for the next start ([`MANY_STEPS`]).
+    pub many_steps: usize,
 }
+
+/// From this many steps on, reading what was kept is faster than reading the pipeline.
+pub const MANY_STEPS: usize = 256;
 
 /// An open project. Clones share it.
 #[derive(Clone)]
@@ -42,6 +47,7 @@ pub struct Project {
     settings: Arc<Settings>,
     cache: Cache,
     rules: Arc<IgnoreRules>,
+    program_stamp: Arc<[u8]>,
 }
 
 impl Project {
@@ -62,7 +68,8 @@ impl Project {
         };
         let cache = Cache::open(&state)?;
         let rules = IgnoreRules::load(&settings.root)?;
-        Ok(Self { settings: Arc::new(settings), cache, rules: Arc::new(rules) })
+        let program_stamp = program_stamp(&settings.program).into();
+        Ok(Self { settings: Arc::new(settings), cache, rules: Arc::new(rules), program_stamp })
     }
 
     /// The root folder (absolute).
@@ -107,6 +114,18 @@ impl Project {
         &self.settings.program
     }
 
+    /// What tells this program from another one, or from another build of it.
+    #[must_use]
+    pub(crate) fn program_stamp(&self) -> &[u8] {
+        &self.program_stamp
+    }
+
+    /// From how many steps on what is known of a pipeline is kept for the next start.
+    #[must_use]
+    pub(crate) fn many_steps(&self) -> usize {
+        self.settings.many_steps
+    }
+
     /// A variable of the user's environment.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&str> {
@@ -124,6 +143,15 @@ impl Project {
     pub fn relative<'a>(&self, path: &'a Utf8Path) -> &'a Utf8Path {
         path.strip_prefix(self.root()).unwrap_or(path)
     }
+}
+
+/// Version, path, inode, size and times of the program.
+fn program_stamp(program: &Utf8Path) -> Vec<u8> {
+    use std::os::unix::fs::MetadataExt as _;
+    let facts = fs::metadata(program).map(|data| {
+        [data.dev(), data.ino(), data.size(), data.mtime().cast_unsigned(), data.mtime_nsec().cast_unsigned()]
+    });
+    format!("{} {program} {facts:?}", env!("CARGO_PKG_VERSION")).into_bytes()
 }
 
 /// A pipeline file and the project that it belongs to.

@@ -58,6 +58,7 @@ impl Place {
             environment: pairs(environment).into_iter().collect::<BTreeMap<_, _>>(),
             user: "me".to_owned(),
             catalog: Arc::new(Nothing),
+            many_steps: tidemill_engine::project::MANY_STEPS,
         })
         .unwrap();
         let overrides = Overrides { set: pairs(set), params_files: Vec::new() };

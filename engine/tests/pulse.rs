@@ -71,6 +71,7 @@ impl World {
             state: None,
             user: "me".to_owned(),
             catalog: Arc::new(Nothing),
+            many_steps: tidemill_engine::project::MANY_STEPS,
         })
         .unwrap();
         let graph = load(&project, &self.path("project/pipeline.toml"), &Overrides::default()).unwrap();

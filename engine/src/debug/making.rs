@@ -16,7 +16,8 @@ use crate::failure::{Failure, InfraFailure};
 use crate::graph::{Graph, Step, StepIndex};
 use crate::name::{AttemptId, RunId};
 use crate::plan::{
-    Decider, Decision, Execution, Foreseen, RunFacts, Scope, Selection, foresee, observe, target, unknown,
+    Decider, Decision, Execution, Foreseen, Memo, RunFacts, Scope, Selection, foresee, observe, target,
+    unknown,
 };
 use crate::process::LazyWarden;
 use crate::project::Project;
@@ -73,7 +74,7 @@ async fn foreseen(
     let warden = LazyWarden::new(project.program(), project.state());
     let observations = observe(project, graph, &warden).await?;
     let decider = Decider { project, graph, observations: &observations, warden: &warden };
-    let foreseen = foresee(&decider, &scope).await;
+    let foreseen = foresee(&decider, &scope, &Memo::default()).await.map(|foresight| foresight.foreseen);
     warden.shutdown().await;
     foreseen
 }

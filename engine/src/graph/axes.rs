@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
+use tidemill_cache::Digest;
 
 use crate::Value;
 use crate::name::AxisName;
@@ -16,6 +17,8 @@ use super::glob::glob;
 #[derive(Debug, Default)]
 pub(super) struct Axes {
     axes: Vec<Axis>,
+    /// The globs that were asked for, each with the digest of what it found.
+    globs: Vec<(String, Digest)>,
 }
 
 #[derive(Debug)]
@@ -39,16 +42,22 @@ impl Axes {
     ) -> Option<Self> {
         let none = BTreeMap::new();
         let mut filler = Filler::new(params, &none);
+        let mut globs = Vec::new();
         // Every axis is looked at, so that all mistakes are told.
         let axes: Vec<Option<Axis>> = step
             .matrix
             .iter()
             .map(|axis| {
-                let values = values(axis, folder, &mut filler, problems)?;
+                let values = values(axis, folder, &mut filler, &mut globs, problems)?;
                 Axis::new(&axis.name, values, &axis.span, problems)
             })
             .collect();
-        Some(Self { axes: axes.into_iter().collect::<Option<_>>()? })
+        Some(Self { axes: axes.into_iter().collect::<Option<_>>()?, globs })
+    }
+
+    /// The globs that were asked for, each with the digest of what it found.
+    pub(super) fn globs(&self) -> &[(String, Digest)] {
+        &self.globs
     }
 
     /// How many combinations there are; none if they are too many to count.
@@ -153,6 +162,7 @@ fn values<'a>(
     axis: &'a AxisSpec,
     folder: &Utf8Path,
     filler: &mut Filler<'_>,
+    globs: &mut Vec<(String, Digest)>,
     problems: &mut Problems,
 ) -> Option<Vec<(Value, &'a Span)>> {
     match &axis.values {
@@ -174,10 +184,23 @@ fn values<'a>(
             }
         },
         AxisValues::Glob(template) => {
-            let files = files(folder, &filler.text(template), &axis.span, problems)?;
+            let pattern = filler.text(template);
+            let files = files(folder, &pattern, &axis.span, problems)?;
+            globs.push((pattern, digest_of(&files)));
             Some(files.into_iter().map(|file| (Value::Text(file), &axis.span)).collect())
         }
     }
+}
+
+/// What a glob of this folder finds now, as one digest; none if it cannot be told.
+pub(super) fn digest_of_glob(folder: &Utf8Path, pattern: &str) -> Option<Digest> {
+    let files = glob(folder, pattern).ok()?;
+    Some(digest_of(&files.iter().map(ToString::to_string).collect::<Vec<_>>()))
+}
+
+fn digest_of(files: &[String]) -> Digest {
+    // No path holds a zero byte.
+    Digest::of(files.join("\0").as_bytes())
 }
 
 fn files(folder: &Utf8Path, pattern: &str, span: &Span, problems: &mut Problems) -> Option<Vec<String>> {

@@ -54,7 +54,7 @@ fn edges(graph: &Graph) -> BTreeSet<(String, String)> {
     let id = |index: StepIndex| graph.step(index).id.to_string();
     (0..graph.steps.len())
         .map(StepIndex::new)
-        .flat_map(|to| graph.upstream(to).into_iter().map(move |from| (id(from), id(to))))
+        .flat_map(|to| graph.upstream(to).map(move |from| (id(from), id(to))))
         .collect()
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tidemill_cache::Digest;
+
 use crate::Value;
 use crate::interface::Catalog;
 use crate::name::{AxisName, OutputName, StepId};
@@ -17,8 +19,12 @@ use super::{Action, Effect, Fingerprint, Output, Resources, Step, path, with};
 /// More steps are refused.
 const MOST_STEPS: usize = 1 << 20;
 
-/// The steps of a pipeline, in the order of the file. What is wrong is told; the steps are complete only if nothing is.
-pub(super) fn expand(spec: &Spec<'_>, request: &LoadRequest<'_>, problems: &mut Problems) -> Vec<Step> {
+/// The steps of a pipeline, in the order of the file, and the globs that their axes were made of. What is wrong is told; the steps are complete only if nothing is.
+pub(super) fn expand(
+    spec: &Spec<'_>,
+    request: &LoadRequest<'_>,
+    problems: &mut Problems,
+) -> (Vec<Step>, Vec<(String, Digest)>) {
     let layout = layout(spec, problems);
     let mut project = Project::default();
     let mut steps = Vec::new();
@@ -32,7 +38,8 @@ pub(super) fn expand(spec: &Spec<'_>, request: &LoadRequest<'_>, problems: &mut 
         }
     }
     project.check(request.file.file_name(), problems);
-    steps
+    let globs = layout.values().flat_map(|place| place.axes.globs()).cloned().collect();
+    (steps, globs)
 }
 
 fn layout<'a>(spec: &'a Spec<'_>, problems: &mut Problems) -> Layout<'a> {
@@ -103,14 +110,14 @@ impl Expander<'_> {
             effect: self.effect(&id, &action, self.request.catalog, problems),
             id,
             name: step.name.clone(),
-            axes: self.values.clone(),
+            axes: self.values.iter().map(|(axis, value)| (axis.clone(), value.clone())).collect(),
             description: step.description.clone(),
             stage: step.stage.clone(),
             action,
-            inputs,
-            outputs,
+            inputs: inputs.into(),
+            outputs: outputs.into(),
             needs: edges::needs(step, self.layout),
-            params: filler.used(),
+            params: filler.used().into(),
             env,
             pass_env: step.pass_env.clone(),
             tools: step.tools.clone(),

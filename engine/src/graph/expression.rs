@@ -2,24 +2,26 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Value;
 
 use super::pratt;
 
 /// An expression, such as `rmse < rival.rmse * 1.02 and r2 > 0.3`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Expression {
     pub(super) root: Node,
 }
 
 /// A part of an expression with its place in the text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Node {
     pub(super) span: Range<usize>,
     pub(super) kind: Kind,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Kind {
     Literal(Value),
     Name(String),
@@ -30,7 +32,7 @@ pub(super) enum Kind {
 }
 
 /// What stands between two operands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Operator {
     Or,
     And,
@@ -47,7 +49,7 @@ pub(super) enum Operator {
 }
 
 /// What can be called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Function {
     Abs,
     Min,

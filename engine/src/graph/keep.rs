@@ -67,7 +67,7 @@ fn name(graph: &Graph) -> Digest {
         add(name.as_bytes());
         add(&value.encode().unwrap_or_else(|_| value.to_string().into_bytes()));
     }
-    for step in &graph.steps {
+    for step in graph.steps.iter() {
         add(step.id.as_str().as_bytes());
     }
     Digest::of(&bytes)

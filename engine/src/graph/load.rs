@@ -1,9 +1,11 @@
 //! Text to graph: reads the pipeline, then expands it, and tells all mistakes of both at once.
 
+use std::sync::Arc;
+
 use tidemill_cache::Digest;
 
 use super::expand::expand;
-use super::{Graph, order};
+use super::{Graph, Skeleton, order};
 use crate::spec::{Code, Diagnostic, Diagnostics, LoadRequest, Problems, Spec, read};
 
 /// The graph of a pipeline file.
@@ -28,7 +30,7 @@ fn build(spec: Spec<'_>, request: &LoadRequest<'_>, problems: &mut Problems) -> 
         problems.add(diagnostic.help("add one: `[steps.hello]` and below it `run = \"echo hello\"`"));
     }
     order::check_cycles(&spec, problems);
-    let steps = expand(&spec, request, problems);
+    let (steps, globs) = expand(&spec, request, problems);
     if !problems.is_empty() {
         return None;
     }
@@ -37,10 +39,14 @@ fn build(spec: Spec<'_>, request: &LoadRequest<'_>, problems: &mut Problems) -> 
         description: spec.description,
         file: request.file.to_owned(),
         text: Digest::of(request.text.as_bytes()),
+        skeleton: Arc::new(Skeleton::of(steps.iter(), &spec.folder)),
         folder: spec.folder,
         params: spec.params.values,
         overrides: spec.params.overrides,
-        steps,
+        name: None,
+        definitions: Vec::new(),
+        globs,
+        steps: steps.into(),
         order: Vec::new(),
     };
     graph.order = order::order(&graph);

@@ -21,10 +21,14 @@ mod page;
 mod path;
 mod picture;
 mod pratt;
+mod programs;
 mod rails;
 mod render;
 mod select;
+mod skeleton;
+mod stashed;
 mod state;
+mod steps;
 mod svg;
 mod text;
 mod with;
@@ -40,14 +44,17 @@ pub use keep::{keep, kept};
 pub use layout::Direction;
 pub use load::load;
 pub use model::{
-    Action, Effect, Fingerprint, GateCondition, Graph, Input, Output, Piece, Resources, RunField, Source,
-    Step, StepIndex,
+    Action, Definition, Effect, Fingerprint, GateCondition, Graph, Input, Output, Piece, Resources, RunField,
+    Source, Step, StepIndex,
 };
 pub use names::{Named, Names, names};
 pub use outline::{Axis, Edge, Flow, Join, Node, Outline, OutlineError, Port};
 pub use page::Facts;
 pub use picture::Matrices;
 pub use select::Wanted;
+pub use skeleton::{Skeleton, Watched};
+pub use stashed::{stash, stashed};
 pub use state::{State, States, states_of};
+pub use steps::Steps;
 pub use svg::{Audience, Look};
 pub use text::{Line, Part, Tone, lines};

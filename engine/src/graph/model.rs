@@ -1,17 +1,22 @@
 //! The graph: what is to be done, with every parameter and matrix value filled in, and nothing yet known of the cache.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
 use tidemill_cache::{Digest, RelPath};
 
+use super::{Skeleton, Steps};
 use crate::Value;
+use crate::few::Few;
 use crate::interface::OutputKind;
 use crate::name::{AliasName, AxisName, InputName, ModelName, OutputName, PipelineName, StepId, StepName};
 
 /// The place of a step in [`Graph::steps`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct StepIndex(u32);
 
 impl StepIndex {
@@ -24,12 +29,20 @@ impl StepIndex {
         Self(u32::try_from(index).expect("a graph has fewer than 2^32 steps"))
     }
 
+    /// As a small number.
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+
     /// As a place in a list.
     #[must_use]
     pub fn get(self) -> usize {
         self.0 as usize
     }
 }
+
+/// The digest of a step as the graph has it, cut to what tells any two apart.
+pub type Definition = [u8; 16];
 
 /// An expanded pipeline: an acyclic graph of steps.
 #[derive(Debug, Clone)]
@@ -42,14 +55,22 @@ pub struct Graph {
     pub file: Utf8PathBuf,
     /// The digest of the pipeline file's text.
     pub text: Digest,
+    /// What stands for all else that it was made of; none if nothing is kept of it for the next start.
+    pub name: Option<Digest>,
+    /// By step, if something is kept: the digest of its definition, places of other steps included.
+    pub definitions: Vec<Definition>,
     /// The folder of the pipeline file (absolute): paths in it are relative to this.
     pub folder: Utf8PathBuf,
     /// All parameters by dotted name, overrides applied.
     pub params: BTreeMap<String, Value>,
     /// The parameters that were overridden.
     pub overrides: BTreeMap<String, Value>,
+    /// The globs that axes of matrices were made of, each with the digest of what it found.
+    pub globs: Vec<(String, Digest)>,
     /// The steps, in the order of the file, matrix combinations in the order of their values.
-    pub steps: Vec<Step>,
+    pub steps: Steps,
+    /// What is known of the steps without looking at each.
+    pub skeleton: Arc<Skeleton>,
     /// A topological order: every step after all that it depends on; ties in the order of the file.
     pub order: Vec<StepIndex>,
 }
@@ -62,16 +83,8 @@ impl Graph {
     }
 
     /// The steps that this one depends on, by data or by `needs`; sorted, each once.
-    #[must_use]
-    pub fn upstream(&self, index: StepIndex) -> Vec<StepIndex> {
-        let step = self.step(index);
-        let mut upstream = step.needs.clone();
-        for input in step.inputs.values() {
-            upstream.extend(input.source.producers().map(|(step, _)| step));
-        }
-        upstream.sort_unstable();
-        upstream.dedup();
-        upstream
+    pub fn upstream(&self, index: StepIndex) -> impl ExactSizeIterator<Item = StepIndex> + Clone + use<'_> {
+        self.skeleton.upstream(index)
     }
 
     /// For every step, the steps that depend on it directly.
@@ -94,14 +107,14 @@ impl Graph {
 }
 
 /// A step: a node of the graph, one combination of a matrix.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Step {
     /// Its id, with matrix values.
     pub id: StepId,
     /// Its name in the file.
     pub name: StepName,
     /// Its matrix values.
-    pub axes: BTreeMap<AxisName, Value>,
+    pub axes: Few<AxisName, Value>,
     /// What it says of itself.
     pub description: Option<String>,
     /// The lifecycle stage that it belongs to, for people.
@@ -109,15 +122,15 @@ pub struct Step {
     /// What it does.
     pub action: Action,
     /// What it reads.
-    pub inputs: BTreeMap<InputName, Input>,
+    pub inputs: Few<InputName, Input>,
     /// What it writes.
-    pub outputs: BTreeMap<OutputName, Output>,
+    pub outputs: Few<OutputName, Output>,
     /// Steps that go first without giving data.
     pub needs: Vec<StepIndex>,
     /// The parameters that it refers to, by dotted name, with their values.
-    pub params: BTreeMap<String, Value>,
+    pub params: Few<String, Value>,
     /// Variables of the process.
-    pub env: BTreeMap<String, Vec<Piece>>,
+    pub env: Few<String, Vec<Piece>>,
     /// Variables of the user's environment that the process gets too; their values enter the key.
     pub pass_env: Vec<String>,
     /// Programs whose digest enters the key.
@@ -145,7 +158,7 @@ pub struct Step {
 }
 
 /// What a step does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Action {
     /// A command line for `sh -euc`; parameter and matrix values are already in it, quoted for the shell.
     Shell(Vec<Piece>),
@@ -164,7 +177,7 @@ pub enum Action {
 }
 
 /// A part of a text whose references to parameters and matrix values are filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Piece {
     /// Literal text.
     Text(String),
@@ -179,7 +192,7 @@ pub enum Piece {
 }
 
 /// What `${run.…}` can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunField {
     /// The run's id.
     Id,
@@ -190,7 +203,7 @@ pub enum RunField {
 }
 
 /// A named thing that a step reads.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Input {
     /// Where it comes from.
     pub source: Source,
@@ -199,7 +212,7 @@ pub struct Input {
 }
 
 /// Where an input comes from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Source {
     /// A file or folder below the pipeline's folder, by its path relative to it.
     Project(RelPath),
@@ -233,7 +246,7 @@ impl Source {
 }
 
 /// A named file or folder that a step writes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Output {
     /// Where, in the step's folder.
     pub path: RelPath,
@@ -246,7 +259,7 @@ pub struct Output {
 }
 
 /// A command whose output enters the key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// For `sh -euc`, in the pipeline's folder.
     pub command: String,
@@ -257,7 +270,7 @@ pub struct Fingerprint {
 }
 
 /// What a step changes outside the cache.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Effect {
     /// What is changed, such as `qa`; the step's id if nothing was said. For a built-in the catalog names it.
     pub target: String,
@@ -266,7 +279,7 @@ pub struct Effect {
 }
 
 /// What a step needs while it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Resources {
     /// CPU cores.
     pub cpus: u32,
@@ -279,7 +292,7 @@ pub struct Resources {
 }
 
 /// One condition of a gate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GateCondition {
     /// As written, parameters filled in.
     pub text: String,

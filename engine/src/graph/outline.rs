@@ -155,7 +155,7 @@ impl Outline {
         let mut by_name: BTreeMap<&str, usize> = BTreeMap::new();
         let mut nodes: Vec<Node> = Vec::new();
         let mut seen = BTreeSet::new();
-        for step in &graph.steps {
+        for step in graph.steps.iter() {
             let node = *by_name.entry(step.name.as_str()).or_insert(nodes.len());
             if node == nodes.len() {
                 nodes.push(describe::node(graph, step));

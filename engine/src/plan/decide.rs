@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use camino::Utf8PathBuf;
 use tidemill_cache::{ActionResult, Artifact, Digest, Key};
 
 use super::explain::{Last, Origin};
 use super::gate::outputs_of;
-use super::inputs::{self, Content, Material, Outputs, Upstream};
+use super::inputs::{self, Content, Material, Upstream};
+use super::memo::Entry;
 use super::observe::Observations;
+use super::outputs::Outputs;
 use super::reason::{Reason, reason};
 use super::recipe::{self, Resolved};
 use super::rival;
@@ -57,6 +60,22 @@ pub struct Satisfied {
     pub manner: Manner,
     /// The comparison that it stands for.
     pub contest: Option<Contest>,
+    /// The files and folders of the project that its key was computed from.
+    pub reads: Vec<(Utf8PathBuf, Artifact)>,
+}
+
+impl Satisfied {
+    /// What an earlier run knew of a step, which holds.
+    pub(super) fn remembered(entry: &Entry) -> Self {
+        Self {
+            key: entry.key,
+            outputs: entry.outputs.clone(),
+            saved_ms: entry.saved_ms,
+            manner: Manner::Cached,
+            contest: None,
+            reads: Vec::new(),
+        }
+    }
 }
 
 /// How a step is satisfied.
@@ -142,6 +161,7 @@ impl Decider<'_> {
                         saved_ms: result.usage.wall_ms,
                         manner,
                         contest,
+                        reads: resolved.reads(),
                     }));
                 }
                 Some(Err(message)) => return Ok(Decision::Moved(message)),

@@ -21,7 +21,7 @@ struct Remembered {
     output: String,
 }
 
-/// Takes the fingerprints of all steps, equal commands once.
+/// Takes the fingerprints that the skeleton of the graph asks for, in its order, equal commands once.
 ///
 /// # Errors
 /// If one fails, takes too long or prints something that is not text.
@@ -32,10 +32,8 @@ pub(crate) async fn take_all(
 ) -> Result<Vec<Option<String>>, EngineError> {
     let mut outputs: BTreeMap<&str, String> = BTreeMap::new();
     let mut running = JoinSet::new();
-    for step in &graph.steps {
-        let Some(fingerprint) = step.fingerprint.as_ref().filter(|_| step.left_out.is_none()) else {
-            continue;
-        };
+    for (question, step) in graph.skeleton.watched() {
+        let Some(fingerprint) = &question.fingerprint else { continue };
         if outputs.contains_key(fingerprint.command.as_str()) {
             continue;
         }
@@ -54,7 +52,7 @@ pub(crate) async fn take_all(
             log: "/dev/null".into(),
             redact: Vec::new(),
         };
-        let (step, fingerprint) = (step.id.to_string(), fingerprint.clone());
+        let (step, fingerprint) = (graph.step(*step).id.to_string(), fingerprint.clone());
         running.spawn(async move {
             let answer = run_quick(&warden, command, fingerprint.timeout).await;
             let wrong = |reason: String| EngineError::KeyPart {
@@ -81,7 +79,12 @@ pub(crate) async fn take_all(
         }
     }
     let of = |fingerprint: &Fingerprint| outputs.get(fingerprint.command.as_str()).cloned();
-    Ok(graph.steps.iter().map(|step| step.fingerprint.as_ref().and_then(of)).collect())
+    Ok(graph
+        .skeleton
+        .watched()
+        .iter()
+        .map(|(question, _)| question.fingerprint.as_ref().and_then(of))
+        .collect())
 }
 
 fn memory_key(graph: &Graph, fingerprint: &Fingerprint) -> Vec<u8> {

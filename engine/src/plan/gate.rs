@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tidemill_cache::ActionResult;
 
-use super::inputs::Outputs;
+use super::outputs::Outputs;
 use crate::Value;
 use crate::error::EngineError;
 use crate::event::Condition;

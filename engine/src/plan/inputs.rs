@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use tidemill_cache::{Artifact, Document, RelPath, Seen};
 
+use super::outputs::Outputs;
 use crate::error::EngineError;
 use crate::graph::{Graph, Source, Step, StepIndex};
 use crate::name::{InputName, OutputName, StepId};
 use crate::project::Project;
-
-/// The outputs of a step; none for an optional one that is absent.
-pub type Outputs = BTreeMap<OutputName, Option<Artifact>>;
 
 /// The paths of each input as the command sees them; an absent optional input has none.
 pub type Paths = BTreeMap<InputName, Vec<String>>;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tidemill_cache::Document;
 
-use super::{command, fingerprint, python, tool};
+use super::{fingerprint, python, tool};
 use crate::error::EngineError;
-use crate::graph::{Action, Graph, Step};
+use crate::graph::{Graph, Skeleton, StepIndex, Watched};
 use crate::process::LazyWarden;
 use crate::project::Project;
 
@@ -22,21 +22,40 @@ pub struct Observation {
     pub fingerprint: Option<String>,
 }
 
+impl Observation {
+    /// All of it as one document.
+    pub(super) fn document(&self) -> Document {
+        Document::map([
+            ("tools", Document::Map(self.tools.clone())),
+            ("python", self.python.clone().unwrap_or(Document::Null)),
+            ("fingerprint", self.fingerprint.clone().map_or(Document::Null, Document::Text)),
+        ])
+    }
+}
+
 /// What was observed for all steps of a graph.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Observations {
-    steps: Vec<Arc<Observation>>,
+    skeleton: Arc<Skeleton>,
+    watched: Vec<Observation>,
+    nothing: Observation,
 }
 
 impl Observations {
     /// What was observed for the n-th step.
     #[must_use]
-    pub fn of(&self, index: crate::graph::StepIndex) -> &Observation {
-        &self.steps[index.get()]
+    pub fn of(&self, index: StepIndex) -> &Observation {
+        self.skeleton.watches(index).map_or(&self.nothing, |what| &self.watched[what])
+    }
+
+    /// What was observed, in the order of [`Skeleton::watched`].
+    #[must_use]
+    pub(super) fn watched(&self) -> &[Observation] {
+        &self.watched
     }
 }
 
-/// Observes all that the keys of these steps need.
+/// Observes all that the keys of these steps need; what several steps ask, once.
 ///
 /// # Errors
 /// If a part cannot be determined: a key never silently lacks one.
@@ -45,44 +64,27 @@ pub async fn observe(
     graph: &Graph,
     warden: &LazyWarden,
 ) -> Result<Observations, EngineError> {
+    let questions = graph.skeleton.watched();
     let fingerprints = fingerprint::take_all(project, graph, warden).await?;
-    let mut pythons: BTreeMap<String, Document> = BTreeMap::new();
-    for program in
-        graph.steps.iter().filter_map(|step| python_of(project, graph, step)).collect::<BTreeSet<String>>()
-    {
-        let identity = python::identity(project, &graph.folder, &program, warden).await?;
+    let programs: Vec<Option<&String>> =
+        questions.iter().map(|(question, _)| python_of(project, graph, question)).collect();
+    let mut pythons: BTreeMap<&String, Document> = BTreeMap::new();
+    for program in programs.iter().flatten().copied().collect::<BTreeSet<&String>>() {
+        let identity = python::identity(project, &graph.folder, program, warden).await?;
         pythons.insert(program, identity);
     }
-    // Most steps have nothing to observe, and combinations of a matrix observe the same: they share one value.
-    let nothing = Arc::new(Observation::default());
-    let mut steps = Vec::with_capacity(graph.steps.len());
-    for (step, fingerprint) in graph.steps.iter().zip(fingerprints) {
-        let python = python_of(project, graph, step).and_then(|program| pythons.get(&program).cloned());
-        if step.tools.is_empty() && python.is_none() && fingerprint.is_none() {
-            steps.push(Arc::clone(&nothing));
-            continue;
-        }
-        let tools = tool::identities(project, graph, step)?;
-        steps.push(Arc::new(Observation { tools, python, fingerprint }));
+    let mut watched = Vec::with_capacity(questions.len());
+    for (((question, first), program), fingerprint) in questions.iter().zip(programs).zip(fingerprints) {
+        let python = program.and_then(|program| pythons.get(program).cloned());
+        let tools = tool::identities(project, graph, &question.tools, *first)?;
+        watched.push(Observation { tools, python, fingerprint });
     }
-    Ok(Observations { steps })
+    Ok(Observations { skeleton: Arc::clone(&graph.skeleton), watched, nothing: Observation::default() })
 }
 
-/// The first Python that a step's command starts, as the user wrote it. One that the command begins with has to be there;
-/// another one may stand in a branch that is never taken.
-fn python_of(project: &Project, graph: &Graph, step: &Step) -> Option<String> {
-    if matches!(step.action, Action::Builtin { .. }) || step.left_out.is_some() {
-        return None;
-    }
-    let (first, all) = command::programs(step);
-    let is_there = |program: &String| tool::find(project, graph, program).is_some();
-    first
-        .filter(|first| is_python(first))
-        .or_else(|| all.into_iter().find(|program| is_python(program) && is_there(program)))
-}
-
-fn is_python(program: &str) -> bool {
-    let name = program.rsplit('/').next().unwrap_or(program);
-    let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"));
-    version.is_some_and(|version| version.chars().all(|c| c.is_ascii_digit() || c == '.'))
+/// The first Python that a command starts, as the user wrote it. One that the command begins with has to be there; another one
+/// may stand in a branch that is never taken.
+fn python_of<'a>(project: &Project, graph: &Graph, question: &'a Watched) -> Option<&'a String> {
+    let is_there = |program: &&String| tool::find(project, graph, program).is_some();
+    question.python.as_ref().or_else(|| question.pythons.iter().find(is_there))
 }

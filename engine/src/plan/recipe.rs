@@ -19,10 +19,11 @@
 
 use std::collections::BTreeMap;
 
-use tidemill_cache::{Document, Key};
+use camino::Utf8PathBuf;
+use tidemill_cache::{Artifact, Document, Key};
 
 use super::command::{self, Expansion};
-use super::inputs::{Material, Paths, ResolvedInput};
+use super::inputs::{Content, Material, Paths, ResolvedInput};
 use super::observe::Observation;
 use crate::error::EngineError;
 use crate::graph::Step;
@@ -43,6 +44,18 @@ pub struct Resolved {
     pub materials: Vec<Material>,
     /// What the command sees of its inputs.
     pub paths: Paths,
+}
+
+impl Resolved {
+    /// The files and folders of the project that the key was computed from.
+    #[must_use]
+    pub fn reads(&self) -> Vec<(Utf8PathBuf, Artifact)> {
+        let read = |material: &Material| match &material.content {
+            Content::Project { source, seen, .. } => Some((source.clone(), seen.artifact.clone())),
+            Content::Artifact { .. } => None,
+        };
+        self.materials.iter().filter_map(read).collect()
+    }
 }
 
 /// Builds the recipe of a step and its key.
@@ -67,7 +80,7 @@ pub(crate) fn build(
         ("layout", Document::Int(LAYOUT)),
         ("command", command::document(step, &paths)),
         ("inputs", Document::Map(entries)),
-        ("params", Document::Map(step.params.clone())),
+        ("params", Document::Map(params(step))),
         ("env", environment(project, step, &paths)),
         ("outputs", outputs(step)),
         ("tools", Document::Map(observation.tools.clone())),
@@ -78,6 +91,10 @@ pub(crate) fn build(
     let bytes =
         recipe.encode().map_err(|source| EngineError::Document { step: step.id.to_string(), source })?;
     Ok(Resolved { key: Key::of_recipe(&bytes), recipe, materials, paths })
+}
+
+fn params(step: &Step) -> BTreeMap<String, Document> {
+    step.params.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn environment(project: &Project, step: &Step, paths: &Paths) -> Document {

@@ -59,7 +59,7 @@ fn mark(graph: &Graph, names: &[String]) -> Result<Vec<bool>, EngineError> {
     let mut marked = vec![false; graph.steps.len()];
     for name in names {
         let mut found = false;
-        for (mark, step) in marked.iter_mut().zip(&graph.steps) {
+        for (mark, step) in marked.iter_mut().zip(graph.steps.iter()) {
             if step.name.as_str() == name || step.id.as_str() == name {
                 *mark = true;
                 found = true;

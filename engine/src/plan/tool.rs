@@ -6,22 +6,23 @@ use camino::Utf8PathBuf;
 use tidemill_cache::Document;
 
 use crate::error::EngineError;
-use crate::graph::{Graph, Step};
+use crate::graph::{Graph, StepIndex};
 use crate::project::Project;
 
-/// The identities of a step's declared tools.
+/// The identities of the tools that a step declares.
 ///
 /// # Errors
 /// If one is not found or cannot be read.
 pub(crate) fn identities(
     project: &Project,
     graph: &Graph,
-    step: &Step,
+    declared: &[String],
+    step: StepIndex,
 ) -> Result<BTreeMap<String, Document>, EngineError> {
     let mut tools = BTreeMap::new();
-    for tool in &step.tools {
+    for tool in declared {
         let wrong = |reason: String| EngineError::KeyPart {
-            step: step.id.to_string(),
+            step: graph.step(step).id.to_string(),
             what: format!("the tool {tool:?}"),
             reason,
         };

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use tidemill_cache::Key;
 
-use super::decide::{Decider, Decision, Execution, Insist, Manner};
+use super::decide::{Decider, Decision, Execution, Insist, Manner, Satisfied};
 use super::gate;
-use super::inputs::{Content, Outputs, Upstream};
+use super::inputs::{Content, Upstream};
+use super::memo::Memo;
 use super::model::{Plan, PlannedStep, Verdict};
 use super::observe::observe;
+use super::outputs::Outputs;
 use super::select::{Scope, Selection};
 use crate::error::EngineError;
 use crate::event::SkipReason;
@@ -33,6 +35,17 @@ pub enum Foreseen {
     Ignored,
 }
 
+/// What is foreseen for all steps.
+#[derive(Debug)]
+pub struct Foresight {
+    /// By step.
+    pub foreseen: Vec<Foreseen>,
+    /// By step: whether it was taken from the memo.
+    pub remembered: Vec<bool>,
+    /// By step: whether nothing at all is left to be done with it, nor with any step before it.
+    pub settled: Vec<bool>,
+}
+
 /// Plans a run without running anything.
 ///
 /// # Errors
@@ -42,7 +55,8 @@ pub async fn plan(project: &Project, graph: &Graph, selection: &Selection) -> Re
     let warden = LazyWarden::new(project.program(), project.state());
     let observations = observe(project, graph, &warden).await?;
     let decider = Decider { project, graph, observations: &observations, warden: &warden };
-    let foreseen = foresee(&decider, &scope).await?;
+    let memo = Memo::open(project, graph, &observations, &scope);
+    let Foresight { foreseen, .. } = foresee(&decider, &scope, &memo).await?;
     warden.shutdown().await;
     Ok(Plan { steps: judge(&decider, &scope, &foreseen)?.into_iter().flatten().collect() })
 }
@@ -80,13 +94,17 @@ fn surely(graph: &Graph, scope: &Scope, foreseen: &[Foreseen]) -> Vec<Option<&'s
     // Whether a gate that is not asked yet, or a step that may not execute, can keep it from running.
     let mut may_stop = vec![false; foreseen.len()];
     for &index in &graph.order {
-        let (place, step) = (index.get(), graph.step(index));
+        let place = index.get();
         let waits = matches!(foreseen[place], Foreseen::Maybe(_));
         let runs = waits || matches!(foreseen[place], Foreseen::Decided(Decision::Execute(_)));
-        let held_up = graph.upstream(index).iter().any(|producer| may_stop[producer.get()]);
-        may_stop[place] = held_up || (runs && !step.gate.is_empty()) || (waits && !scope.may_execute[place]);
+        let (has_gate, is_cached) = match runs {
+            true => (!graph.step(index).gate.is_empty(), graph.step(index).cache),
+            false => (false, true),
+        };
+        let held_up = graph.upstream(index).any(|producer| may_stop[producer.get()]);
+        may_stop[place] = held_up || (runs && has_gate) || (waits && !scope.may_execute[place]);
         if waits && !held_up && scope.may_execute[place] {
-            surely[place] = match (scope.forced[place], step.cache) {
+            surely[place] = match (scope.forced[place], is_cached) {
                 (true, _) => Some("forced"),
                 (false, false) => Some("cache = false"),
                 (false, true) => None,
@@ -134,17 +152,19 @@ fn describe(graph: &Graph, foreseen: &Foreseen) -> Option<(Verdict, String, Opti
 ///
 /// # Errors
 /// As [`plan`].
-pub async fn foresee(decider: &Decider<'_>, scope: &Scope) -> Result<Vec<Foreseen>, EngineError> {
+pub async fn foresee(decider: &Decider<'_>, scope: &Scope, memo: &Memo) -> Result<Foresight, EngineError> {
     let mut restore: BTreeMap<StepIndex, String> = BTreeMap::new();
     loop {
-        let mut foreseen = forward(decider, scope, &restore).await?;
+        let Foresight { mut foreseen, remembered, settled } = forward(decider, scope, &restore, memo).await?;
         let before = restore.len();
         for index in &decider.graph.order {
-            demand(decider, &foreseen, *index, &mut restore)?;
+            if !settled[index.get()] {
+                demand(decider, &foreseen, *index, &mut restore)?;
+            }
         }
         if restore.len() == before {
             share(decider.graph, scope, &mut foreseen);
-            return Ok(foreseen);
+            return Ok(Foresight { foreseen, remembered, settled });
         }
     }
 }
@@ -153,11 +173,24 @@ async fn forward(
     decider: &Decider<'_>,
     scope: &Scope,
     restore: &BTreeMap<StepIndex, String>,
-) -> Result<Vec<Foreseen>, EngineError> {
+    memo: &Memo,
+) -> Result<Foresight, EngineError> {
     let graph = decider.graph;
+    let none = || vec![false; graph.steps.len()];
+    // The steps that gave the same as in the run that the memo is of: what follows them may be taken from it.
+    let (mut same, mut remembered, mut settled) = (none(), none(), none());
     let mut foreseen = vec![Foreseen::Ignored; graph.steps.len()];
     let mut gates = vec![Gate::Open; graph.steps.len()];
     for &index in graph.order.iter().filter(|index| scope.considered[index.get()]) {
+        let all_before = |of: &[bool]| graph.upstream(index).all(|producer| of[producer.get()]);
+        let insisted = scope.forced[index.get()] || restore.contains_key(&index);
+        if let Some(entry) = memo.holds(index).filter(|_| !insisted && all_before(&same)) {
+            (same[index.get()], remembered[index.get()]) = (true, true);
+            let in_place = !graph.skeleton.publishes(index) || memo.is_in_place(index);
+            settled[index.get()] = in_place && all_before(&settled);
+            foreseen[index.get()] = Foreseen::Decided(Decision::Satisfied(Satisfied::remembered(entry)));
+            continue;
+        }
         let step = graph.step(index);
         let state = match before(graph, index, &foreseen, &gates) {
             Some(state) => state,
@@ -177,10 +210,17 @@ async fn forward(
             let reason = execution.reason.clone();
             return Err(EngineError::OutsideSelection { needed: step.id.to_string(), reason });
         }
-        gates[index.get()] = gate_of(decider.project, step, &state)?;
+        let gate = gate_of(decider.project, step, &state)?;
+        same[index.get()] = match &state {
+            Foreseen::Decided(Decision::Satisfied(satisfied)) => {
+                gate == Gate::Open && memo.gave(index, &satisfied.outputs)
+            }
+            _ => false,
+        };
+        gates[index.get()] = gate;
         foreseen[index.get()] = state;
     }
-    Ok(foreseen)
+    Ok(Foresight { foreseen, remembered, settled })
 }
 
 /// What follows for a step from those before it alone; none if it can be decided about.
@@ -189,26 +229,26 @@ fn before(graph: &Graph, index: StepIndex, foreseen: &[Foreseen], gates: &[Gate]
     if let Some(condition) = &step.left_out {
         return Some(Foreseen::Skipped(SkipReason::When { condition: condition.clone() }));
     }
-    let upstream = graph.upstream(index);
+    let mut upstream = graph.upstream(index);
     let left_out = |producer: StepIndex| matches!(foreseen[producer.get()], Foreseen::Skipped(_));
     if let Some(by) = left_out_by(step, left_out) {
         return Some(Foreseen::Skipped(SkipReason::Upstream { step: graph.step(by).id.clone() }));
     }
-    for &producer in &upstream {
+    for producer in upstream.clone() {
         match &foreseen[producer.get()] {
             _ if gates[producer.get()] == Gate::Closed => return Some(Foreseen::Blocked(producer)),
             Foreseen::Blocked(by) => return Some(Foreseen::Blocked(*by)),
             _ => {}
         }
     }
-    let runs = |producer: &&StepIndex| match &foreseen[producer.get()] {
+    let runs = |producer: &StepIndex| match &foreseen[producer.get()] {
         Foreseen::Maybe(_) => true,
         Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) => {
             execution.expected.is_none() || gates[producer.get()] == Gate::Unasked
         }
         _ => false,
     };
-    upstream.iter().find(runs).map(|producer| Foreseen::Maybe(*producer))
+    upstream.find(runs).map(Foreseen::Maybe)
 }
 
 /// The left-out step that leaves this one out too: one that an input cannot do without.
@@ -240,7 +280,7 @@ fn share(graph: &Graph, scope: &Scope, foreseen: &mut [Foreseen]) {
     // A run decides at once about all that waits for nothing, in the order of the graph, then about what waited.
     let mut waits = vec![false; foreseen.len()];
     for &index in &graph.order {
-        waits[index.get()] = graph.upstream(index).iter().any(|producer| {
+        waits[index.get()] = graph.upstream(index).any(|producer| {
             let runs = matches!(foreseen[producer.get()], Foreseen::Decided(Decision::Execute(_)));
             runs || waits[producer.get()]
         });
@@ -249,8 +289,8 @@ fn share(graph: &Graph, scope: &Scope, foreseen: &mut [Foreseen]) {
     order.sort_by_key(|index| waits[index.get()]);
     let mut leaders: BTreeMap<Key, StepIndex> = BTreeMap::new();
     for index in order {
-        let step = graph.step(index);
         let Foreseen::Decided(Decision::Execute(execution)) = &foreseen[index.get()] else { continue };
+        let step = graph.step(index);
         if !step.cache || step.effect.is_some() {
             continue;
         }
@@ -347,8 +387,11 @@ fn may_be_needed(
     let mut needed: BTreeMap<StepIndex, String> = BTreeMap::new();
     for index in decider.graph.order.iter().rev() {
         let may_run = matches!(foreseen[index.get()], Foreseen::Maybe(_)) || needed.contains_key(index);
+        if !may_run {
+            continue;
+        }
         let step = decider.graph.step(*index);
-        for input in step.inputs.values().filter(|_| may_run) {
+        for input in step.inputs.values() {
             if !some_is_lost(decider, foreseen, &input.source)? {
                 continue;
             }
@@ -385,7 +428,7 @@ fn lost(
     restore: &mut BTreeMap<StepIndex, String>,
 ) -> Result<(), EngineError> {
     let Foreseen::Decided(Decision::Satisfied(satisfied)) = &foreseen[producer.get()] else { return Ok(()) };
-    for (name, artifact) in &satisfied.outputs {
+    for (name, artifact) in satisfied.outputs.iter() {
         let Some(artifact) = artifact else { continue };
         if !decider.project.cache().available(artifact)? {
             restore.entry(producer).or_insert_with(|| format!("its output {name} is gone from the cache"));

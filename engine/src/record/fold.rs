@@ -132,7 +132,7 @@ impl RunRecord {
             })
         };
         match &stamped.event {
-            Event::RunStarted { .. } | Event::Published { .. } => {}
+            Event::RunStarted { .. } | Event::StepsCached { .. } | Event::Published { .. } => {}
             Event::Notice { message } => self.notices.push(message.clone()),
             Event::RunFinished { outcome, wall_ms, counts } => {
                 self.finished = Some(stamped.at);
@@ -223,6 +223,7 @@ impl StepRecord {
             Event::Metrics { values, .. } => self.metrics.extend(values.clone()),
             Event::Gate { open, .. } => self.gate = Some(*open),
             Event::RunStarted { .. }
+            | Event::StepsCached { .. }
             | Event::Published { .. }
             | Event::Notice { .. }
             | Event::RunFinished { .. } => {}

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rusqlite::Connection;
-use tidemill_cache::Database;
+use tidemill_cache::{Artifact, Cache, Database};
 
+use super::cached::unfold;
 use super::error::{RecordError, Trouble};
 use super::fold::RunRecord;
 use super::index::SCHEMA;
@@ -253,11 +254,21 @@ impl History {
         answer
     }
 
-    /// The events of a run. Lines that a crash cut short or that make no sense are passed over.
+    /// The events of a run, every step told by itself. Lines that a crash cut short or that make no sense are passed over.
     ///
     /// # Errors
     /// If the journal cannot be read.
     pub fn events(&self, run: &RunId) -> Result<Vec<Stamped>, RecordError> {
+        let written = self.written(run)?;
+        let has_lists = written.iter().any(|stamped| matches!(stamped.event, Event::StepsCached { .. }));
+        Ok(match has_lists.then(|| Cache::open(&self.state)) {
+            Some(Ok(cache)) => unfold(&cache, written),
+            _ => written,
+        })
+    }
+
+    /// The events of a run as the journal has them.
+    pub(super) fn written(&self, run: &RunId) -> Result<Vec<Stamped>, RecordError> {
         let path = self.journal(run);
         let io = |source| RecordError::Io { path: path.clone(), source };
         let file = match File::open(&path) {
@@ -270,6 +281,18 @@ impl History {
             events.extend(serde_json::from_slice::<Stamped>(&line.map_err(io)?).ok());
         }
         Ok(events)
+    }
+
+    /// The lists of cached steps that the journal of a run names: objects of the cache that it needs.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn lists(&self, run: &RunId) -> Result<Vec<Artifact>, RecordError> {
+        let lists = self.written(run)?.into_iter().filter_map(|stamped| match stamped.event {
+            Event::StepsCached { lists, .. } => Some(lists),
+            _ => None,
+        });
+        Ok(lists.flatten().collect())
     }
 
     /// How a run ended, and when, from the end of its journal alone; none if it did not, or that cannot be read.

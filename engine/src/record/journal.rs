@@ -59,6 +59,10 @@ impl Journal {
 }
 
 impl Subscriber for Journal {
+    fn takes_lists(&self) -> bool {
+        true
+    }
+
     fn on(&mut self, event: &Stamped) {
         // The history is no reason to stop weeks of work; the results themselves are kept elsewhere.
         if let Err(error) = self.write(event) {

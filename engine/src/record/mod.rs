@@ -3,6 +3,7 @@
 //!
 //! May not know: how a run is planned, scheduled or executed; it sees events only.
 
+mod cached;
 mod error;
 mod journal;
 mod usage;
@@ -26,6 +27,7 @@ mod laws;
 #[cfg(test)]
 mod sample;
 
+pub use cached::{CachedStep, keep_list};
 pub use column::{Column, Field};
 pub use compare::{
     Metric, MetricRow, MetricsDiff, Param, ParamRow, ParamsDiff, Rows, RunMetrics, RunParams, metrics_diff,

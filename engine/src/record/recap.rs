@@ -176,6 +176,11 @@ impl Recap {
                 self.saved.ms = self.saved.ms.saturating_add(*saved_ms);
                 self.saved.bytes += outputs.values().map(|artifact| artifact.size).sum::<u64>();
             }
+            Event::StepsCached { steps, saved_ms, bytes, .. } => {
+                self.saved.steps += steps;
+                self.saved.ms = self.saved.ms.saturating_add(*saved_ms);
+                self.saved.bytes = self.saved.bytes.saturating_add(*bytes);
+            }
             Event::StepQueued { step, reason, .. } => {
                 self.reasons.insert(step.clone(), reason.clone());
             }

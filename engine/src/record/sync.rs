@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use tidemill_cache::FolderStamp;
 
 use super::error::{RecordError, Trouble};
+use super::fold::RunRecord;
 use super::history::History;
 use super::index::{Entry, JournalStamp, State, add, write};
 use crate::name::RunId;
@@ -245,7 +246,8 @@ fn read_all(history: &History, runs: &[Pending]) -> Result<Vec<Entry>, RecordErr
 fn read(history: &History, run: &RunId, inode: i64) -> Result<Entry, RecordError> {
     let alive = history.is_alive(run);
     let stamp = stamp(history, run).unwrap_or_default();
-    let record = history.folded(run, alive)?;
+    // An index needs no step of which nothing is told but that it was found.
+    let record = RunRecord::fold(&history.written(run)?, alive);
     Ok(Entry { id: run.clone(), inode, stamp, alive, record })
 }
 

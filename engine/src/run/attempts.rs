@@ -6,6 +6,7 @@ use tidemill_cache::Lease;
 
 use super::conductor::Conductor;
 use super::pulses::Watched;
+use super::remembering::Learned;
 use crate::effects::{Effects, Success};
 use crate::error::EngineError;
 use crate::event::Event;
@@ -184,6 +185,10 @@ impl Conductor {
     ) -> Result<(), EngineError> {
         let outputs = outputs_of(self.step(step), &finished.result);
         self.note_success(step, execution, &finished)?;
+        self.remembered[step] = false;
+        let saved_ms = finished.result.usage.wall_ms;
+        let (key, reads) = (execution.resolved.key, execution.resolved.reads());
+        self.learned.insert(step, Learned { key, saved_ms, reads });
         let before = execution.expected.clone().or_else(|| self.outputs[step].clone());
         let restored = self.restore.remove(&step).is_some() || execution.expected.is_some();
         let usage = finished.result.usage;
@@ -328,7 +333,7 @@ const LAST_OUTPUTS: &str = "last-outputs";
 
 fn outputs_digest(outputs: &Outputs) -> Vec<u8> {
     let mut text = String::new();
-    for (name, artifact) in outputs {
+    for (name, artifact) in outputs.iter() {
         let digest = artifact.as_ref().map(|artifact| artifact.digest.to_string()).unwrap_or_default();
         text.push_str(&format!("{name}={digest}\n"));
     }

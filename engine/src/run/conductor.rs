@@ -10,6 +10,7 @@ use super::attempts::End;
 use super::estimate::Left;
 use super::live::live;
 use super::pulses::Pulses;
+use super::remembering::{Learned, Outlook};
 use super::sharing::Sharing;
 use super::teller::Teller;
 use super::{RunOptions, RunSummary, git, machine_facts};
@@ -17,15 +18,16 @@ use crate::error::EngineError;
 use crate::event::{self, Event, Outcome, Pulse, Sample, Subscriber};
 use crate::execute::{Cancellation, Urgency};
 use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
-use crate::graph::{self, Graph, Step, StepIndex};
+use crate::graph::{Graph, Resources, Step};
 use crate::name::{AttemptId, RunId};
 use crate::plan::{
-    Decider, Decision, Execution, Foreseen, Observations, Outputs, RunFacts, Scope, foresee, observe,
+    Decider, Decision, Execution, Foreseen, Foresight, Memo, Observations, Outputs, RunFacts, Scope, foresee,
+    observe,
 };
 use crate::process::LazyWarden;
 use crate::project::Project;
-use crate::record::{History, Journal, Recap, Usages};
-use crate::schedule::{Limits, Machine, Need, Settled, WrongOrder, priorities};
+use crate::record::{History, Journal, Recap};
+use crate::schedule::{Limits, Machine, Need, Settled, WrongOrder};
 
 /// Runs a pipeline.
 ///
@@ -50,9 +52,10 @@ pub async fn run(
     let git = tokio::task::spawn_blocking(move || git::state(&folder));
     let warden = Arc::new(LazyWarden::new(project.program(), project.state()));
     let observations = observe(project, &graph, &warden).await?;
-    let foreseen = {
+    let memo = Memo::open(project, &graph, &observations, &scope);
+    let foresight = {
         let decider = Decider { project, graph: &graph, observations: &observations, warden: &warden };
-        foresee(&decider, &scope).await?
+        foresee(&decider, &scope, &memo).await?
     };
     let git = git.await.ok().flatten();
     subscribers.insert(0, Box::new(Journal::begin(&History::below(project.state()), &id)?));
@@ -66,9 +69,10 @@ pub async fn run(
         graph,
         &options,
         cancel,
-        Ready { scope, observations, foreseen, warden, limits, facts, id, started, subscribers },
+        Ready { scope, observations, foresight, memo, warden, limits, facts, id, started, subscribers },
     );
     conductor.tell_start(&options, git);
+    conductor.tell_settled();
     let summary = conductor.conduct().await;
     drop(running);
     summary
@@ -76,17 +80,16 @@ pub async fn run(
 
 /// Whether this machine has what every step asks for.
 pub(super) fn check_needs(graph: &Graph, limits: &Limits) -> Result<(), EngineError> {
-    for step in &graph.steps {
-        if let Some((wanted, available)) = limits.impossible(&need(step)) {
-            return Err(EngineError::TooLarge { step: step.id.to_string(), wanted, available });
+    for (resources, first) in graph.skeleton.needs() {
+        if let Some((wanted, available)) = limits.impossible(&need(resources)) {
+            return Err(EngineError::TooLarge { step: graph.step(first).id.to_string(), wanted, available });
         }
     }
     Ok(())
 }
 
 /// What a step needs while it runs.
-pub(super) fn need(step: &Step) -> Need {
-    let resources = &step.resources;
+pub(super) fn need(resources: &Resources) -> Need {
     Need {
         cpus: resources.cpus,
         memory: resources.memory.unwrap_or(0),
@@ -99,7 +102,8 @@ pub(super) fn need(step: &Step) -> Need {
 struct Ready {
     scope: Scope,
     observations: Observations,
-    foreseen: Vec<Foreseen>,
+    foresight: Foresight,
+    memo: Memo,
     warden: Arc<LazyWarden>,
     limits: Limits,
     facts: RunFacts,
@@ -123,6 +127,14 @@ pub(super) struct Conductor {
     pub(super) id: RunId,
     /// By step: what was foreseen, as long as it holds.
     pub(super) foreseen: Vec<Option<Foreseen>>,
+    /// By step: whether nothing was left to be done with it when the run began.
+    pub(super) settled: Vec<bool>,
+    /// By step: whether it was taken from the memo.
+    pub(super) remembered: Vec<bool>,
+    /// What the run before left, and what this one leaves.
+    pub(super) memo: Memo,
+    /// By step: what was found out of it in this run.
+    pub(super) learned: BTreeMap<usize, Learned>,
     /// By step: its outputs, once they are known.
     pub(super) outputs: Vec<Option<Outputs>>,
     /// By step: what is to be executed, from the decision to the end of the attempt.
@@ -154,27 +166,26 @@ impl Conductor {
         cancel: Cancellation,
         ready: Ready,
     ) -> Self {
-        let upstream: Vec<Vec<usize>> = (0..graph.steps.len())
-            .map(|step| graph.upstream(StepIndex::new(step)).into_iter().map(StepIndex::get).collect())
-            .collect();
-        let downstream: Vec<Vec<usize>> = graph
-            .downstream()
-            .into_iter()
-            .map(|steps| steps.into_iter().map(StepIndex::get).collect())
-            .collect();
-        let order: Vec<usize> = graph.order.iter().map(|index| index.get()).collect();
-        let usages = Usages::of(project.cache(), &graph.pipeline);
-        let expected: Vec<Option<u64>> =
-            graph.steps.iter().map(|step| usages.expected_ms(&step.id)).collect();
-        let durations: Vec<u64> = expected.iter().map(|ms| ms.unwrap_or(UNKNOWN_DURATION)).collect();
-        let priority = priorities(&order, &downstream, &durations);
+        let Foresight { foreseen, remembered, settled } = ready.foresight;
+        let mut outputs = vec![None; graph.steps.len()];
+        let foreseen = foreseen.into_iter().enumerate().map(|(step, foreseen)| match foreseen {
+            Foreseen::Decided(Decision::Satisfied(satisfied)) if settled[step] => {
+                outputs[step] = Some(satisfied.outputs);
+                None
+            }
+            foreseen => Some(foreseen),
+        });
+        let foreseen = foreseen.collect();
+        let Outlook { upstream, priority, expected } =
+            Outlook::of(project, &graph, &settled, &ready.scope.considered);
         let teller = Teller::new(ready.subscribers, ready.started);
         let jobs = ready.limits.jobs();
         let pulses = match teller.pulse_interval() {
             Some(interval) => Pulses::Wanted { interval, expected, jobs },
             None => Pulses::Unwanted,
         };
-        let machine = Machine::new(upstream, ready.scope.considered.clone(), priority, ready.limits);
+        let considered = ready.scope.considered.clone();
+        let machine = Machine::new(upstream, considered, &settled, priority, ready.limits);
         Self {
             project: project.clone(),
             machine,
@@ -184,8 +195,12 @@ impl Conductor {
             keep_going: options.keep_going,
             facts: ready.facts,
             id: ready.id,
-            outputs: vec![None; graph.steps.len()],
-            foreseen: ready.foreseen.into_iter().map(Some).collect(),
+            outputs,
+            foreseen,
+            settled,
+            remembered,
+            memo: ready.memo,
+            learned: BTreeMap::new(),
             graph: Arc::new(graph),
             scope: ready.scope,
             observations: ready.observations,
@@ -209,6 +224,7 @@ impl Conductor {
             let value = |value: &crate::Value| serde_json::to_value(value).unwrap_or_default();
             values.iter().map(|(name, document)| (name.clone(), value(document))).collect()
         };
+        let outline = self.outline();
         self.teller.tell(Event::RunStarted {
             version: event::VERSION,
             run: self.id.clone(),
@@ -219,7 +235,7 @@ impl Conductor {
             overrides: json(&self.graph.overrides),
             params: json(&self.graph.params),
             steps: self.graph.steps.len(),
-            graph: graph::keep(self.project.cache(), &self.graph),
+            graph: outline,
         });
     }
 
@@ -316,6 +332,7 @@ impl Conductor {
         let wall_ms = self.teller.wall_ms();
         self.teller.tell(Event::RunFinished { outcome, wall_ms, counts });
         self.warden.shutdown().await;
+        self.put_memo_away();
         let recap = self.recap();
         RunSummary { run: self.id, outcome, counts, wall_ms, recap }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::conductor::{Conductor, need};
+use super::remembering::Learned;
 use super::sharing::Role;
 use crate::error::EngineError;
 use crate::event::{Event, SkipReason};
@@ -81,6 +82,10 @@ impl Conductor {
     fn satisfied(&mut self, step: usize, satisfied: Satisfied) -> Result<(), EngineError> {
         let id = self.step(step).id.clone();
         self.note_contest(satisfied.contest.as_ref(), satisfied.key)?;
+        if !self.remembered[step] {
+            let (key, saved_ms, reads) = (satisfied.key, satisfied.saved_ms, satisfied.reads);
+            self.learned.insert(step, Learned { key, saved_ms, reads });
+        }
         match satisfied.manner {
             Manner::Cached => {
                 let outputs = satisfied.outputs.iter();
@@ -173,7 +178,7 @@ impl Conductor {
             reason: execution.reason.clone(),
         });
         self.executions.insert(step, execution);
-        if let Err(error) = self.machine.ready(step, need(self.step(step))) {
+        if let Err(error) = self.machine.ready(step, need(&self.step(step).resources)) {
             self.contradiction(&error);
         }
         Ok(())
@@ -207,7 +212,7 @@ impl Conductor {
             }
             for producer in producers {
                 let Some(outputs) = &self.outputs[producer.get()] else { continue };
-                for (name, artifact) in outputs {
+                for (name, artifact) in outputs.iter() {
                     let Some(artifact) = artifact else { continue };
                     if !self.project.cache().available(artifact)? {
                         let reason =

@@ -66,8 +66,8 @@ fn tasks(graph: &Graph, order: &[usize], expected: &[Option<u64>]) -> Vec<Task> 
     let priority = priorities(order, &downstream, &durations);
     (0..graph.steps.len())
         .map(|place| Task {
-            upstream: places(graph.upstream(StepIndex::new(place))),
-            need: need(&graph.steps[place]),
+            upstream: graph.upstream(StepIndex::new(place)).map(StepIndex::get).collect(),
+            need: need(&graph.steps[place].resources),
             priority: priority[place],
         })
         .collect()

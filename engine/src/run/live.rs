@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::graph::Graph;
+use crate::graph::{Graph, StepIndex};
 use crate::name::RunId;
 use crate::project::Project;
 use crate::record::Live;
@@ -13,7 +13,10 @@ use crate::registry::{Registry, RegistryError};
 /// # Errors
 /// If the registry cannot be read.
 pub(super) fn live(project: &Project, graph: &Graph, run: &RunId) -> Result<Vec<Live>, RegistryError> {
-    let effects = graph.steps.iter().filter_map(|step| step.effect.as_ref());
+    // A plain step has no effect, so most steps of a large graph need not be read.
+    let indices = (0..graph.steps.len()).map(StepIndex::new);
+    let others = indices.filter(|index| !graph.skeleton.is_plain(*index));
+    let effects = others.filter_map(|index| graph.step(index).effect.as_ref());
     let targets: BTreeSet<&str> = effects.map(|effect| effect.target.as_str()).collect();
     let registry = Registry::at(project.state());
     let mut live = Vec::new();

@@ -11,6 +11,7 @@ mod leftovers;
 mod live;
 mod machine_facts;
 mod pulses;
+mod remembering;
 mod sharing;
 mod teller;
 

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use tidemill_cache::Artifact;
+
 use crate::event::{Counts, Event, Pulse, SkipReason, Stamped, Subscriber};
 use crate::failure::Failure;
-use crate::record::Recap;
+use crate::record::{CachedStep, Recap, Saved};
 
 /// No subscriber gets pulses more often than this: a run is there to run.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
@@ -41,6 +43,32 @@ impl Teller {
         self.recap.add(&stamped);
         for subscriber in &mut self.subscribers {
             subscriber.on(&stamped);
+        }
+    }
+
+    /// Tells that the results of many steps were found, to each subscriber as it wants to hear it.
+    pub(crate) fn tell_cached(
+        &mut self,
+        lists: Vec<Artifact>,
+        steps: impl Fn() -> Vec<CachedStep>,
+        sum: Saved,
+    ) {
+        let Saved { steps: count, ms: saved_ms, bytes } = sum;
+        self.counts.cached += count;
+        let at = jiff::Timestamp::now();
+        let event = Event::StepsCached { steps: count, saved_ms, bytes, lists };
+        let stamped = Stamped { at, event };
+        self.recap.add(&stamped);
+        let (short, long): (Vec<_>, Vec<_>) =
+            self.subscribers.iter_mut().partition(|subscriber| subscriber.takes_lists());
+        short.into_iter().for_each(|subscriber| subscriber.on(&stamped));
+        if long.is_empty() {
+            return;
+        }
+        let each: Vec<Stamped> =
+            steps().into_iter().map(|step| Stamped { at, event: step.event() }).collect();
+        for subscriber in long {
+            each.iter().for_each(|stamped| subscriber.on(stamped));
         }
     }
 

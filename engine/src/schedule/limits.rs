@@ -65,19 +65,23 @@ impl Limits {
             .map(|(name, count)| (format!("{count} of the token {name}"), format!("{}", self.token(name))))
     }
 
-    /// Takes what a step needs; none if it does not fit now. A step that wants more cores than the machine has gets all.
-    pub fn take(&mut self, need: &Need) -> Option<Held> {
-        let mut need = need.clone();
-        need.cpus = need.cpus.min(self.all_cpus);
-        let tokens_fit = need.tokens.iter().all(|(name, count)| self.token(name) >= *count);
-        let fits = self.jobs > 0
-            && self.cpus >= need.cpus
+    /// Whether a step with this need can start now.
+    #[must_use]
+    pub fn fits(&self, need: &Need) -> bool {
+        self.jobs > 0
+            && self.cpus >= need.cpus.min(self.all_cpus)
             && self.memory >= need.memory
             && self.gpus.len() >= need.gpus as usize
-            && tokens_fit;
-        if !fits {
+            && need.tokens.iter().all(|(name, count)| self.token(name) >= *count)
+    }
+
+    /// Takes what a step needs; none if it does not fit now. A step that wants more cores than the machine has gets all.
+    pub fn take(&mut self, need: &Need) -> Option<Held> {
+        if !self.fits(need) {
             return None;
         }
+        let mut need = need.clone();
+        need.cpus = need.cpus.min(self.all_cpus);
         self.jobs -= 1;
         self.cpus -= need.cpus;
         self.memory -= need.memory;

@@ -1,6 +1,6 @@
 //! The state machine of a run: every step is in one state, and one function changes it.
 
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::limits::{Held, Limits, Need};
 
@@ -68,17 +68,25 @@ pub struct Machine {
     priority: Vec<u64>,
     limits: Limits,
     to_decide: BTreeSet<usize>,
-    /// Ready steps, the highest priority on top, then the first of the file.
-    ready: BinaryHeap<(u64, std::cmp::Reverse<usize>)>,
+    /// Ready steps by what they need, in each the highest priority on top, then the first of the file: so what does not fit is
+    /// passed over once, however many steps wait for it.
+    ready: BTreeMap<Need, BinaryHeap<(u64, std::cmp::Reverse<usize>)>>,
     considered: Vec<bool>,
     unsettled: usize,
     stopped_by: Option<usize>,
 }
 
 impl Machine {
-    /// A run over these steps; those that are not `considered` are as if they did not exist.
+    /// A run over these steps; those that are not `considered` are as if they did not exist, and those that are `done` ended
+    /// before it began, with all before them.
     #[must_use]
-    pub fn new(upstream: Vec<Vec<usize>>, considered: Vec<bool>, priority: Vec<u64>, limits: Limits) -> Self {
+    pub fn new(
+        upstream: Vec<Vec<usize>>,
+        considered: Vec<bool>,
+        done: &[bool],
+        priority: Vec<u64>,
+        limits: Limits,
+    ) -> Self {
         let count = upstream.len();
         let mut downstream = vec![Vec::new(); count];
         for (step, producers) in upstream.iter().enumerate() {
@@ -87,20 +95,27 @@ impl Machine {
             }
         }
         let mut machine = Self {
-            states: (0..count).map(|_| State::Waiting).collect(),
-            open: upstream.iter().map(Vec::len).collect(),
+            states: done
+                .iter()
+                .map(|done| if *done { State::Settled(Settled::Done) } else { State::Waiting })
+                .collect(),
+            open: upstream.iter().map(|before| before.iter().filter(|step| !done[**step]).count()).collect(),
             upstream,
             downstream,
             priority,
             limits,
             to_decide: BTreeSet::new(),
-            ready: BinaryHeap::new(),
-            unsettled: considered.iter().filter(|considered| **considered).count(),
+            ready: BTreeMap::new(),
+            unsettled: considered
+                .iter()
+                .zip(done)
+                .filter(|(considered, done)| **considered && !**done)
+                .count(),
             considered,
             stopped_by: None,
         };
-        for step in 0..count {
-            if machine.considered[step] && machine.open[step] == 0 {
+        for (step, done) in done.iter().enumerate() {
+            if machine.considered[step] && !done && machine.open[step] == 0 {
                 machine.to_decide.insert(step);
             }
         }
@@ -121,8 +136,9 @@ impl Machine {
     pub fn ready(&mut self, step: usize, need: Need) -> Result<(), WrongOrder> {
         match self.states[step] {
             State::Deciding => {
+                let waiting = self.ready.entry(need.clone()).or_default();
+                waiting.push((self.priority[step], std::cmp::Reverse(step)));
                 self.states[step] = State::Ready(need);
-                self.ready.push((self.priority[step], std::cmp::Reverse(step)));
                 Ok(())
             }
             _ => self.wrong(step, "ready"),
@@ -134,21 +150,24 @@ impl Machine {
         if self.stopped_by.is_some() {
             return None;
         }
-        let mut passed_over = Vec::new();
-        let mut started = None;
-        while let Some(entry) = self.ready.pop() {
-            let step = entry.1.0;
-            let State::Ready(need) = &self.states[step] else { continue };
-            if let Some(held) = self.limits.take(need) {
-                let gpus = held.gpus.clone();
-                self.states[step] = State::Running(held);
-                started = Some((step, gpus));
-                break;
+        let mut first: Option<(u64, std::cmp::Reverse<usize>)> = None;
+        for (need, waiting) in self.ready.iter_mut().filter(|(need, _)| self.limits.fits(need)) {
+            // What was settled or paused since it became ready waits no more.
+            let still = |step: usize| matches!(&self.states[step], State::Ready(wanted) if wanted == need);
+            while waiting.peek().is_some_and(|(_, step)| !still(step.0)) {
+                waiting.pop();
             }
-            passed_over.push(entry);
+            first = first.max(waiting.peek().copied());
         }
-        self.ready.extend(passed_over);
-        started
+        let step = first?.1.0;
+        let State::Ready(need) = &self.states[step] else { return None };
+        let held = self.limits.take(need)?;
+        if let Some(waiting) = self.ready.get_mut(need) {
+            waiting.pop();
+        }
+        let gpus = held.gpus.clone();
+        self.states[step] = State::Running(held);
+        Some((step, gpus))
     }
 
     /// A running or ready step gives its place back and is decided about again: it waits before a retry, or it waited
@@ -339,7 +358,7 @@ mod tests {
     #[test]
     fn a_failure_blocks_what_depends_on_it() {
         let upstream = vec![vec![], vec![0], vec![1], vec![]];
-        let mut machine = Machine::new(upstream, vec![true; 4], vec![0; 4], limits(4));
+        let mut machine = Machine::new(upstream, vec![true; 4], &[false; 4], vec![0; 4], limits(4));
         assert_eq!(machine.next_to_decide(), Some(0));
         assert_eq!(machine.settle(0, Settled::Failed).unwrap(), [(1, 0), (2, 0)]);
         assert_eq!(machine.next_to_decide(), Some(3));
@@ -348,14 +367,47 @@ mod tests {
 
     #[test]
     fn a_step_that_did_not_begin_cannot_end() {
-        let mut machine = Machine::new(vec![vec![], vec![0]], vec![true; 2], vec![0; 2], limits(1));
+        let mut machine =
+            Machine::new(vec![vec![], vec![0]], vec![true; 2], &[false; 2], vec![0; 2], limits(1));
         assert!(machine.settle(1, Settled::Done).is_err());
         assert!(machine.ready(0, one_core()).is_err());
     }
 
     #[test]
+    fn what_was_done_before_is_not_decided_about_unless_it_is_needed_again() {
+        let upstream = vec![vec![], vec![0], vec![1]];
+        let done = [true, true, false];
+        let mut machine = Machine::new(upstream, vec![true; 3], &done, vec![0; 3], limits(1));
+        assert_eq!(machine.next_to_decide(), Some(2));
+        machine.reopen(&[1], 2).unwrap();
+        assert_eq!(machine.next_to_decide(), Some(1));
+        machine.reopen(&[0], 1).unwrap();
+        assert_eq!((machine.next_to_decide(), machine.next_to_decide()), (Some(0), None));
+        for step in 0..3 {
+            machine.settle(step, Settled::Done).unwrap();
+            assert_eq!(machine.next_to_decide(), Some(step + 1).filter(|next| *next < 3));
+        }
+        assert!(machine.is_finished());
+    }
+
+    #[test]
+    fn a_step_that_does_not_fit_lets_others_go_first() {
+        let mut machine = Machine::new(vec![vec![]; 3], vec![true; 3], &[false; 3], vec![9, 5, 1], limits(2));
+        for (step, cpus) in [(0, 60), (1, 30), (2, 1)] {
+            assert_eq!(machine.next_to_decide(), Some(step));
+            machine.ready(step, Need { cpus, ..Need::default() }).unwrap();
+        }
+        assert_eq!(machine.next_to_start().unwrap().0, 0);
+        assert_eq!(machine.next_to_start().unwrap().0, 2, "30 cores do not fit beside 60");
+        assert!(machine.next_to_start().is_none());
+        machine.settle(0, Settled::Done).unwrap();
+        assert_eq!(machine.next_to_start().unwrap().0, 1);
+    }
+
+    #[test]
     fn a_producer_that_is_needed_again_goes_first() {
-        let mut machine = Machine::new(vec![vec![], vec![0]], vec![true; 2], vec![0; 2], limits(1));
+        let mut machine =
+            Machine::new(vec![vec![], vec![0]], vec![true; 2], &[false; 2], vec![0; 2], limits(1));
         assert_eq!(machine.next_to_decide(), Some(0));
         machine.settle(0, Settled::Done).unwrap();
         assert_eq!(machine.next_to_decide(), Some(1));
@@ -397,7 +449,7 @@ mod tests {
         ) {
             let count = upstream.len();
             let mut machine =
-                Machine::new(upstream.clone(), vec![true; count], durations[..count].to_vec(), limits(jobs));
+                Machine::new(upstream.clone(), vec![true; count], &vec![false; count], durations[..count].to_vec(), limits(jobs));
             let mut running: Vec<usize> = Vec::new();
             let mut turns = 0;
             while !machine.is_finished() {

@@ -126,6 +126,8 @@ impl Place {
             environment: ["PATH", "HOME"].into_iter().filter_map(variable).collect(),
             user: "me".to_owned(),
             catalog: Arc::new(Nothing),
+            // So that these small pipelines take the way of large ones.
+            many_steps: 1,
         });
         let project = project.unwrap();
         let overrides = Overrides { set: Vec::new(), params_files: Vec::new() };
@@ -183,6 +185,8 @@ impl Place {
             }
             7 => {
                 self.remove(random, &self.state().join("results"), 30);
+                // It vouches for the results, and goes with them.
+                let _ = fs::remove_file(self.state().join("changes"));
                 "results deleted"
             }
             8 => {

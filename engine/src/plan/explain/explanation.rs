@@ -17,11 +17,12 @@ use crate::graph::{Graph, StepIndex};
 use crate::name::StepId;
 use crate::plan::decide::{Decider, Decision};
 use crate::plan::inputs::{self, Material, Preview, ResolvedInput};
+use crate::plan::memo::Memo;
 use crate::plan::model::{PlannedStep, Verdict};
 use crate::plan::observe::observe;
 use crate::plan::recipe::{self, Resolved};
 use crate::plan::select::{Scope, Selection, unknown};
-use crate::plan::walk::{Foreseen, foresee, judge, upstream};
+use crate::plan::walk::{Foreseen, Foresight, foresee, judge, upstream};
 use crate::process::LazyWarden;
 use crate::project::Project;
 
@@ -102,7 +103,8 @@ pub async fn explain(
     let warden = LazyWarden::new(project.program(), project.state());
     let observations = observe(project, graph, &warden).await?;
     let decider = Decider { project, graph, observations: &observations, warden: &warden };
-    let foreseen = foresee(&decider, &scope).await?;
+    // Keys are computed and compared here, so nothing is taken from memory.
+    let Foresight { foreseen, .. } = foresee(&decider, &scope, &Memo::default()).await?;
     warden.shutdown().await;
     let mut judged = judge(&decider, &scope, &foreseen)?;
     let explainer = Explainer { decider: &decider, foreseen: &foreseen, against };

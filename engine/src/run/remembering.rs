@@ -1,0 +1,215 @@
+//! What a run of a large pipeline takes from the memo of the one before, and what it leaves to the next.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use tidemill_cache::{Artifact, FileStamp, Key};
+
+use super::conductor::{Conductor, UNKNOWN_DURATION};
+use crate::error::EngineError;
+use crate::graph::{self, Graph, StepIndex};
+use crate::plan::{Entry, Lists};
+use crate::project::Project;
+use crate::record::{CachedStep, Saved, Usages, keep_list};
+use crate::schedule::priorities;
+
+/// What a run found out of a step.
+#[derive(Debug)]
+pub(super) struct Learned {
+    /// Its key.
+    pub(super) key: Key,
+    /// What its attempt took, in milliseconds.
+    pub(super) saved_ms: u64,
+    /// The files and folders of the project that its key was computed from.
+    pub(super) reads: Vec<(Utf8PathBuf, Artifact)>,
+}
+
+/// What lies before the steps of a run: empty if nothing is left to be done with any of them.
+#[derive(Debug)]
+pub(super) struct Outlook {
+    /// By step: those that it depends on.
+    pub(super) upstream: Vec<Vec<usize>>,
+    /// By step: what it and all that waits for it is expected to take.
+    pub(super) priority: Vec<u64>,
+    /// By step: what it is expected to take, in milliseconds, if it ran before.
+    pub(super) expected: Vec<Option<u64>>,
+}
+
+impl Outlook {
+    /// For a graph of which some steps are settled before the run begins.
+    pub(super) fn of(project: &Project, graph: &Graph, settled: &[bool], considered: &[bool]) -> Self {
+        let count = graph.steps.len();
+        if considered.iter().zip(settled).all(|(considered, settled)| !considered || *settled) {
+            return Self {
+                upstream: vec![Vec::new(); count],
+                priority: vec![0; count],
+                expected: vec![None; count],
+            };
+        }
+        let places = |steps: Vec<StepIndex>| steps.into_iter().map(StepIndex::get).collect::<Vec<usize>>();
+        let upstream = (0..count)
+            .map(|step| graph.upstream(StepIndex::new(step)).map(StepIndex::get).collect())
+            .collect();
+        let downstream: Vec<Vec<usize>> = graph.downstream().into_iter().map(places).collect();
+        let order: Vec<usize> = graph.order.iter().map(|index| index.get()).collect();
+        let usages = Usages::of(project.cache(), &graph.pipeline);
+        let expected: Vec<Option<u64>> = (0..count)
+            .map(|step| if settled[step] { None } else { usages.expected_ms(&graph.steps[step].id) })
+            .collect();
+        let durations: Vec<u64> = expected.iter().map(|ms| ms.unwrap_or(UNKNOWN_DURATION)).collect();
+        let priority = priorities(&order, &downstream, &durations);
+        Self { upstream, priority, expected }
+    }
+}
+
+impl Conductor {
+    /// The kept outline of the graph.
+    pub(super) fn outline(&mut self) -> Option<Artifact> {
+        let cache = self.project.cache();
+        if let Some(outline) = self.memo.outline()
+            && cache.available(outline).unwrap_or(false)
+        {
+            return Some(outline.clone());
+        }
+        let outline = graph::keep(cache, &self.graph);
+        self.memo.learn_outline(outline.clone());
+        outline
+    }
+
+    /// Tells of the steps with which nothing is left to be done.
+    pub(super) fn tell_settled(&mut self) {
+        let mut sum = Saved::default();
+        for place in (0..self.settled.len()).filter(|place| self.settled[*place]) {
+            let Some(entry) = self.memo.holds(StepIndex::new(place)) else { continue };
+            sum.steps += 1;
+            sum.ms = sum.ms.saturating_add(entry.saved_ms);
+            let sizes = entry.outputs.iter().filter_map(|(_, artifact)| Some(artifact.as_ref()?.size));
+            sum.bytes = sum.bytes.saturating_add(sizes.sum());
+        }
+        if sum.steps == 0 {
+            return;
+        }
+        match self.settled_lists() {
+            Ok(lists) => {
+                let named = lists.lists.iter().flatten().cloned().collect();
+                let (memo, graph, settled) = (&self.memo, &self.graph, &self.settled);
+                let each = || {
+                    let settled = (0..settled.len()).filter(|place| settled[*place]);
+                    settled
+                        .filter_map(|place| cached_step(graph, place, memo.holds(StepIndex::new(place))?))
+                        .collect()
+                };
+                self.teller.tell_cached(named, each, sum);
+                if lists.listed != self.memo.lists.listed || lists.lists != self.memo.lists.lists {
+                    self.memo.learn_lists(lists);
+                }
+            }
+            Err(error) => {
+                // Without the lists the run goes on, and its record says how many there were.
+                tracing::warn!(%error, "the list of the steps that were found cannot be kept");
+                self.teller.tell_cached(Vec::new(), Vec::new, sum);
+            }
+        }
+    }
+
+    /// The lists of the settled steps: those of the run before where they say the same.
+    fn settled_lists(&self) -> Result<Lists, EngineError> {
+        let cache = self.project.cache();
+        let known = &self.memo.lists;
+        let mut lists = Vec::with_capacity(known.lists.len());
+        for (chunk, settled) in self.settled.chunks(Lists::SIZE).enumerate() {
+            let first = chunk * Lists::SIZE;
+            let is_same = known.listed[first..first + settled.len()] == *settled;
+            if let Some(list) = known.lists[chunk].as_ref().filter(|_| is_same)
+                && cache.available(list)?
+            {
+                lists.push(Some(list.clone()));
+                continue;
+            }
+            let steps = (first..first + settled.len()).filter(|place| self.settled[*place]);
+            let steps: Vec<CachedStep> = steps
+                .filter_map(|place| cached_step(&self.graph, place, self.memo.holds(StepIndex::new(place))?))
+                .collect();
+            lists.push(match steps.is_empty() {
+                true => None,
+                false => Some(keep_list(cache, &steps)?),
+            });
+        }
+        Ok(Lists { lists, listed: self.settled.clone() })
+    }
+
+    /// Leaves to the next run what this one knows. That this fails is no reason to call a run failed that is done.
+    pub(super) fn put_memo_away(&mut self) {
+        let mut memo = std::mem::take(&mut self.memo);
+        // A run of a part knows less than the one before it of the rest.
+        if !memo.is_kept() || !self.scope.considered.iter().all(|considered| *considered) {
+            return;
+        }
+        let mut placed = self.placed(|index| memo.is_in_place(index));
+        for (step, learned) in &self.learned {
+            let Some(outputs) = &self.outputs[*step] else { continue };
+            let Learned { key, saved_ms, reads } = learned;
+            let entry = Entry {
+                key: *key,
+                saved_ms: *saved_ms,
+                outputs: outputs.clone(),
+                placed: placed.remove(step),
+            };
+            memo.learn(&self.graph, StepIndex::new(*step), entry, reads);
+        }
+        for (step, placed) in placed {
+            memo.learn_placed(StepIndex::new(step), placed);
+        }
+        let is_known = |step: usize| self.outputs[step].is_some();
+        memo.keep_only(|index| {
+            let step = index.get();
+            is_known(step) && (self.remembered[step] || self.learned.contains_key(&step))
+        });
+        if let Err(error) = memo.put_away(&self.project, &self.graph, &self.observations) {
+            tracing::warn!(%error, "what this run knows cannot be kept for the next");
+        }
+    }
+
+    /// By step: the published files that lie at rest in their places, where it is not known yet that they do.
+    fn placed(&self, is_known: impl Fn(StepIndex) -> bool) -> BTreeMap<usize, Vec<(Utf8PathBuf, FileStamp)>> {
+        let mut places = Vec::new();
+        for step in 0..self.outputs.len() {
+            let index = StepIndex::new(step);
+            let wanted = self.graph.skeleton.publishes(index) && self.graph.skeleton.is_plain(index);
+            let Some(outputs) = self.outputs[step].as_ref().filter(|_| wanted && !is_known(index)) else {
+                continue;
+            };
+            for (name, output) in &self.graph.steps[step].outputs {
+                if let (Some(path), Some(Some(artifact))) = (&output.publish, outputs.get(name)) {
+                    places.push((step, path.below(&self.graph.folder), artifact.clone()));
+                }
+            }
+        }
+        let paths: Vec<Utf8PathBuf> = places.iter().map(|(_, path, _)| path.clone()).collect();
+        let stamps = self.project.cache().settled_stamps(&paths);
+        let mut placed: BTreeMap<usize, Option<Vec<(Utf8PathBuf, FileStamp)>>> = BTreeMap::new();
+        for ((step, path, artifact), stamp) in places.into_iter().zip(stamps) {
+            // The stamp is of what is looked at here if it is the same after the look.
+            let seen = || self.project.cache().look(&path, self.project.rules()).ok().flatten();
+            let stamp = stamp.filter(|stamp| {
+                seen().is_some_and(|seen| seen.artifact == artifact) && FileStamp::of(&path) == Some(*stamp)
+            });
+            let of_step = placed.entry(step).or_insert_with(|| Some(Vec::new()));
+            match (stamp, of_step.as_mut()) {
+                (Some(stamp), Some(files)) => files.push((path, stamp)),
+                _ => *of_step = None,
+            }
+        }
+        placed.into_iter().filter_map(|(step, files)| Some((step, files?))).collect()
+    }
+}
+
+fn cached_step(graph: &Graph, place: usize, entry: &Entry) -> Option<CachedStep> {
+    let outputs = entry.outputs.iter();
+    Some(CachedStep {
+        step: graph.steps[place].id.clone(),
+        key: entry.key,
+        saved_ms: entry.saved_ms,
+        outputs: outputs.filter_map(|(name, artifact)| Some((name.to_string(), artifact.clone()?))).collect(),
+    })
+}
