@@ -1,7 +1,7 @@
 //! Bringing a project file or folder into a step folder, exactly as it was seen.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -50,7 +50,7 @@ impl Cache {
     }
 
     fn bring_file(&self, file: &Expected) -> Result<(), CacheError> {
-        if file.size <= COPIED { copy(file) } else { self.clone_or_link(file) }
+        if file.size <= COPIED { self.copy(file) } else { self.clone_or_link(file) }
     }
 
     /// A clone or link of a large file, which is looked at once more afterwards.
@@ -71,26 +71,28 @@ impl Cache {
             now.artifact.digest == file.digest && (now.artifact.form == Form::Executable) == file.executable;
         if is_same { Ok(()) } else { Err(changed()) }
     }
+
+    fn copy(&self, file: &Expected) -> Result<(), CacheError> {
+        let changed = || CacheError::Changed { path: file.source.clone() };
+        let mut bytes = Vec::with_capacity(usize::try_from(file.size).unwrap_or(0) + 1);
+        let open = File::open(&file.source).map_err(gone_or_io("read", &file.source))?;
+        let mode = open.metadata().map_err(CacheError::io("read", &file.source))?.mode();
+        // One byte more than expected tells a file that has grown.
+        open.take(file.size + 1).read_to_end(&mut bytes).map_err(CacheError::io("read", &file.source))?;
+        if Digest::of(&bytes) != file.digest || (mode & 0o100 != 0) != file.executable {
+            return Err(changed());
+        }
+        self.inner.parts.write(&file.at, &bytes, mode_of(file)).map_err(CacheError::io("create", &file.at))
+    }
 }
 
-fn copy(file: &Expected) -> Result<(), CacheError> {
-    let changed = || CacheError::Changed { path: file.source.clone() };
-    let mut bytes = Vec::with_capacity(usize::try_from(file.size).unwrap_or(0) + 1);
-    let open = File::open(&file.source).map_err(gone_or_io("read", &file.source))?;
-    let mode = open.metadata().map_err(CacheError::io("read", &file.source))?.mode();
-    // One byte more than expected tells a file that has grown.
-    open.take(file.size + 1).read_to_end(&mut bytes).map_err(CacheError::io("read", &file.source))?;
-    if Digest::of(&bytes) != file.digest || (mode & 0o100 != 0) != file.executable {
-        return Err(changed());
-    }
-    let write = |mut new: File| io::Write::write_all(&mut new, &bytes);
-    File::create_new(&file.at).and_then(write).map_err(CacheError::io("create", &file.at))?;
-    give_mode(file)
+fn mode_of(file: &Expected) -> u32 {
+    if file.executable { 0o755 } else { 0o644 }
 }
 
 fn give_mode(file: &Expected) -> Result<(), CacheError> {
-    let mode = if file.executable { 0o755 } else { 0o644 };
-    fs::set_permissions(&file.at, Permissions::from_mode(mode)).map_err(CacheError::io("create", &file.at))
+    fs::set_permissions(&file.at, Permissions::from_mode(mode_of(file)))
+        .map_err(CacheError::io("create", &file.at))
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! The one handle on a state folder.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::clone::Clones;
 use crate::index::Index;
 use crate::layout::{FORMAT, Layout};
+use crate::lease::Spares;
+use crate::parts::Parts;
 use crate::stamp::Stamp;
 use crate::{CacheError, Digest, Key, Lease, Running, record};
 
@@ -25,9 +27,27 @@ pub(crate) struct Inner {
     pub(crate) index: Index,
     pub(crate) clones: Clones,
     pub(crate) is_local: bool,
+    /// Files and folders for step folders.
+    pub(crate) parts: Parts,
+    /// Files for leases.
+    pub(crate) spare_leases: Arc<Spares>,
+    /// Whether writes may go unsynced, once that was found out.
+    pub(crate) defers: OnceLock<bool>,
     /// The blobs whose content this process knows, by device and inode, as of their last stamp. It is locked while the
     /// inode of a blob changes on purpose, so that two threads that link one blob do not take each other for intruders.
     blobs: Mutex<Known>,
+}
+
+/// Whoever holds this makes the index gather what it is told.
+#[derive(Debug)]
+pub struct Gathering {
+    cache: Cache,
+}
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        self.cache.inner.index.write_all();
+    }
 }
 
 pub(crate) type Known = HashMap<(u64, u64), (Stamp, Digest)>;
@@ -52,8 +72,14 @@ impl Cache {
         }
         let index = Index::new(layout.index());
         let is_local = !crate::stamp::is_network(layout.state());
-        let inner = Inner { layout, index, clones: Clones::default(), is_local, blobs: Mutex::default() };
-        Ok(Self { inner: Arc::new(inner) })
+        let parts = Parts::new(layout.temporary());
+        let spare_leases = Arc::new(Spares::new(layout.temporary()));
+        let (defers, blobs) = (OnceLock::new(), Mutex::default());
+        let inner =
+            Inner { layout, index, clones: Clones::default(), is_local, parts, spare_leases, defers, blobs };
+        let cache = Self { inner: Arc::new(inner) };
+        cache.distrust_after_boot();
+        Ok(cache)
     }
 
     /// The state folder, as an absolute path.
@@ -67,7 +93,7 @@ impl Cache {
     /// # Errors
     /// If the file system says no.
     pub fn try_lease(&self, key: &Key) -> Result<Option<Lease>, CacheError> {
-        Lease::try_at(self.inner.layout.lease(key))
+        Lease::try_at(self.inner.layout.lease(key), &self.inner.spare_leases)
     }
 
     /// Says that a run is going on, until the value is dropped or the process dies. Waits for a gc that has begun.
@@ -76,6 +102,13 @@ impl Cache {
     /// If the file system says no.
     pub fn running(&self) -> Result<Running, CacheError> {
         Running::start(&self.inner.layout.running())
+    }
+
+    /// Gathers what is told to the index and writes it in few transactions, until the value is dropped.
+    #[must_use]
+    pub fn gather(&self) -> Gathering {
+        self.inner.index.gather();
+        Gathering { cache: self.clone() }
     }
 
     /// Remembers a value that may be lost at any time.

@@ -38,6 +38,10 @@ impl Cache {
             linked.push(one);
         }
         self.unlink(&linked)?;
+        // What cannot be used again is removed.
+        if metadata.is_dir() && self.inner.parts.take_apart(&folder).unwrap_or(false) {
+            return Ok(());
+        }
         remove(&folder).map(drop)
     }
 

@@ -1,13 +1,19 @@
 //! The index: one `SQLite` file that makes looking up fast and holds nothing that cannot be lost.
 //!
+//! While a run goes on, what it tells the index is gathered and written in few transactions ([`Index::gather`]); a process that
+//! dies before loses it, as it may.
+//!
 //! Three tables: what a stamp's content is (the stat cache), small values that others want remembered, and which keys a step
 //! has results for. No error of it reaches the caller: what cannot be read counts as unknown; see [`Database`].
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::Utf8PathBuf;
 use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use crate::database::{Database, Schema};
-use crate::stamp::Stamp;
+use crate::gathered::{Gathered, ResultRow};
+use crate::stamp::{BLOB_TIME, Stamp};
 use crate::{ActionResult, Digest, Key};
 
 const SCHEMA: Schema = Schema { version: 2, tables: TABLES };
@@ -38,7 +44,7 @@ const REMEMBER: &str =
 
 const NOTE: &str = "INSERT INTO result VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE \
                     SET finished = max(finished, excluded.finished)";
-const RESULTS: &str = "SELECT key FROM result WHERE pipeline = ?1 AND step >= ?2 AND step < ?3 \
+const RESULTS: &str = "SELECT key, finished FROM result WHERE pipeline = ?1 AND step >= ?2 AND step < ?3 \
                        ORDER BY finished DESC, key LIMIT ?4";
 const FORGET: &str = "DELETE FROM result WHERE key = ?1";
 
@@ -56,22 +62,33 @@ impl<'a> Noted<'a> {
         let ActionResult { pipeline, step, key, finished, .. } = result;
         Self { pipeline, step, key: *key, finished: *finished }
     }
+
+    /// As the index has it.
+    pub(crate) fn row(&self) -> (&'a str, &'a str, Key, i64) {
+        (self.pipeline, self.step, self.key, self.finished.as_microsecond())
+    }
 }
 
 /// The index in one file. Opened when it is first asked.
 pub(crate) struct Index {
     database: Database,
+    /// What is not written yet, while somebody gathers.
+    gathered: Mutex<Gathered>,
 }
 
 impl Index {
     pub(crate) fn new(path: Utf8PathBuf) -> Self {
-        Self { database: Database::new(path, SCHEMA) }
+        Self { database: Database::new(path, SCHEMA), gathered: Mutex::default() }
     }
 
     /// What is recorded for the inodes of these stamps, in their order: the recorded stamp and its digest.
     pub(crate) fn find(&self, stamps: &[Stamp]) -> Vec<Option<(Stamp, Digest)>> {
         if stamps.is_empty() {
             return Vec::new();
+        }
+        let gathered = self.gathered().find(stamps);
+        if let Some(gathered) = gathered {
+            return gathered;
         }
         let found = self.database.with(|connection| {
             let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
@@ -86,26 +103,31 @@ impl Index {
         if entries.is_empty() {
             return;
         }
-        self.database.with(|connection| {
-            let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-            let mut statement = transaction.prepare_cached(KEEP)?;
-            for (stamp, digest) in entries {
-                let Stamp { device, inode, size, modified, changed } = *stamp;
-                statement.execute(params![
-                    device.cast_signed(),
-                    inode.cast_signed(),
-                    size.cast_signed(),
-                    modified,
-                    changed,
-                    digest.as_bytes().as_slice()
-                ])?;
-            }
-            drop(statement);
-            transaction.commit()
-        });
+        let gathers = self.gathered().keep(entries);
+        match gathers {
+            true => self.write_if_much(),
+            false => drop(self.database.with(|connection| {
+                let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+                write_stamps(&transaction, entries.iter())?;
+                transaction.commit()
+            })),
+        }
+    }
+
+    /// Forgets what the stamps of blobs meant: those that have the time that only blobs have.
+    pub(crate) fn forget_blobs(&self) -> bool {
+        let time = i64::try_from(BLOB_TIME.as_nanos()).unwrap_or(i64::MAX);
+        let forgotten = self
+            .database
+            .with(|connection| connection.execute("DELETE FROM stat WHERE modified = ?1", [time]));
+        forgotten.is_some()
     }
 
     pub(crate) fn recall(&self, space: &str, key: &[u8]) -> Option<Vec<u8>> {
+        let gathered = self.gathered().recall(space, key);
+        if gathered.is_some() {
+            return gathered;
+        }
         self.database.with(|connection| {
             connection.prepare_cached(RECALL)?.query_row(params![space, key], |row| row.get(0)).optional()
         })?
@@ -113,6 +135,7 @@ impl Index {
 
     /// All values whose key begins with a prefix, which ends in a byte below 255.
     pub(crate) fn recall_all(&self, space: &str, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.write();
         let mut end = prefix.to_vec();
         if let Some(last) = end.last_mut() {
             *last += 1;
@@ -127,37 +150,92 @@ impl Index {
     }
 
     pub(crate) fn remember(&self, space: &str, key: &[u8], value: &[u8]) {
-        self.database.with(|connection| {
-            let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-            transaction.prepare_cached(REMEMBER)?.execute(params![space, key, value])?;
-            transaction.commit()
-        });
+        let gathers = self.gathered().remember(space, key, value);
+        match gathers {
+            true => self.write_if_much(),
+            false => drop(self.database.with(|connection| {
+                let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+                transaction.prepare_cached(REMEMBER)?.execute(params![space, key, value])?;
+                transaction.commit()
+            })),
+        }
     }
 
     /// Notes results, in one transaction; whether that could be done.
     pub(crate) fn note_results(&self, results: &[Noted<'_>]) -> bool {
+        let gathers = self.gathered().note(results);
+        if gathers {
+            self.write_if_much();
+            return true;
+        }
         let noted = self.database.with(|connection| {
             let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-            let mut statement = transaction.prepare_cached(NOTE)?;
-            for Noted { pipeline, step, key, finished } in results {
-                let finished = finished.as_microsecond();
-                statement.execute(params![pipeline, step, key.as_bytes().as_slice(), finished])?;
-            }
-            drop(statement);
+            write_results(&transaction, results.iter().map(Noted::row))?;
             transaction.commit()
         });
         noted.is_some()
     }
 
+    /// From now on what is told is gathered, until [`Index::write_all`] was called as often as this.
+    pub(crate) fn gather(&self) {
+        self.gathered().gatherers += 1;
+    }
+
+    /// Writes what was gathered, and gathers no more if nobody else wants it.
+    pub(crate) fn write_all(&self) {
+        self.write();
+        let mut gathered = self.gathered();
+        gathered.gatherers = gathered.gatherers.saturating_sub(1);
+    }
+
+    fn write_if_much(&self) {
+        let is_much = self.gathered().is_much();
+        if is_much {
+            self.write();
+        }
+    }
+
+    /// Writes what was gathered in one transaction. What cannot be written is lost, as it may be.
+    fn write(&self) {
+        let rows = self.gathered().take();
+        if rows.is_empty() {
+            return;
+        }
+        self.database.with(|connection| {
+            let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+            write_stamps(&transaction, rows.stamps.values())?;
+            {
+                let mut statement = transaction.prepare_cached(REMEMBER)?;
+                for ((space, key), value) in &rows.values {
+                    statement.execute(params![space, key, value])?;
+                }
+            }
+            write_results(&transaction, rows.results.iter().map(ResultRow::borrowed))?;
+            transaction.commit()
+        });
+    }
+
+    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The keys that steps from this name on, and before that one, have results for, the newest first; `None` if the index
     /// cannot answer.
     pub(crate) fn results(&self, pipeline: &str, from: &str, before: &str, limit: usize) -> Option<Vec<Key>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.database.with(|connection| {
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows: Vec<(i64, Key)> = self.database.with(|connection| {
             let mut statement = connection.prepare_cached(RESULTS)?;
-            let key = |row: &rusqlite::Row<'_>| Ok(Key::from_bytes(row.get(0)?));
-            statement.query_map(params![pipeline, from, before, limit], key)?.collect()
-        })
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(1)?, Key::from_bytes(row.get(0)?)));
+            statement.query_map(params![pipeline, from, before, most], row)?.collect()
+        })?;
+        let gathered = self.gathered().results(pipeline, from, before);
+        if !gathered.is_empty() {
+            rows.retain(|(_, key)| gathered.iter().all(|(_, newer)| newer != key));
+            rows.extend(gathered);
+            rows.sort_by_key(|(finished, key)| (std::cmp::Reverse(*finished), *key));
+            rows.truncate(limit);
+        }
+        Some(rows.into_iter().map(|(_, key)| key).collect())
     }
 
     /// Forgets results that are gone.
@@ -165,6 +243,7 @@ impl Index {
         if keys.is_empty() {
             return;
         }
+        self.write();
         self.database.with(|connection| {
             let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
             let mut statement = transaction.prepare_cached(FORGET)?;
@@ -175,6 +254,36 @@ impl Index {
             transaction.commit()
         });
     }
+}
+
+fn write_stamps<'a>(
+    transaction: &Transaction<'_>,
+    entries: impl Iterator<Item = &'a (Stamp, Digest)>,
+) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(KEEP)?;
+    for (stamp, digest) in entries {
+        let Stamp { device, inode, size, modified, changed } = *stamp;
+        statement.execute(params![
+            device.cast_signed(),
+            inode.cast_signed(),
+            size.cast_signed(),
+            modified,
+            changed,
+            digest.as_bytes().as_slice()
+        ])?;
+    }
+    Ok(())
+}
+
+fn write_results<'a>(
+    transaction: &Transaction<'_>,
+    rows: impl Iterator<Item = (&'a str, &'a str, Key, i64)>,
+) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(NOTE)?;
+    for (pipeline, step, key, finished) in rows {
+        statement.execute(params![pipeline, step, key.as_bytes().as_slice(), finished])?;
+    }
+    Ok(())
 }
 
 fn find_one(

@@ -8,6 +8,7 @@
 //! results/ab/<key>/00000001         a numbered action result; `00000001.quarantined` beside it withdraws it
 //! inputs/ab/<digest>                what small text files of the project held, what its folders listed; for explanations
 //! changes                           the keys that have got a result or lost one; goes with the results
+//! unsynced                          the boot of the machine in which something was written without being synced
 //! stash/<kind>-<digest>             what makes the next start fast: may be deleted at any time
 //! leases/<key>                      a file that is locked while a process works on that key
 //! running                           locked shared by every run, exclusively by gc; grows by a byte per run
@@ -62,6 +63,10 @@ impl Layout {
 
     pub(crate) fn changes(&self) -> Utf8PathBuf {
         self.state.join("changes")
+    }
+
+    pub(crate) fn unsynced(&self) -> Utf8PathBuf {
+        self.state.join("unsynced")
     }
 
     pub(crate) fn stash(&self) -> Utf8PathBuf {

@@ -1,11 +1,13 @@
 //! Locks that die with their holder: a lease on a key, and the sign that a run is going on.
 //!
-//! Both are locks of the kernel's on a file, so nobody ever removes one by hand. A lease only saves work: correctness
+//! Both are locks of the kernel's on a file, so nobody ever removes one by hand. The file of a lease that was given back is put
+//! aside and renamed for the next: some file systems are slow to make a file for a while after many were removed. A lease only saves work: correctness
 //! rests on numbered results, so where a file system has no locks, the lease is granted.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -15,7 +17,70 @@ use crate::CacheError;
 #[derive(Debug)]
 pub struct Lease {
     path: Utf8PathBuf,
+    spares: Arc<Spares>,
     _file: File,
+}
+
+/// The files of leases that this process gave back.
+#[derive(Debug)]
+pub(crate) struct Spares {
+    folder: Utf8PathBuf,
+    names: Mutex<Names>,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    free: Vec<Utf8PathBuf>,
+    made: u64,
+}
+
+/// So many are put aside at most.
+const MOST_SPARES: usize = 64;
+
+impl Spares {
+    /// Spare files in this folder.
+    pub(crate) fn new(folder: Utf8PathBuf) -> Self {
+        Self { folder, names: Mutex::default() }
+    }
+
+    /// Gives a spare file this name, if there is one and the name is free.
+    fn take(&self, path: &Utf8Path) {
+        let spare = self.names().free.pop();
+        // Linked, not renamed: a name that somebody else has just made must stay his.
+        if let Some(spare) = spare
+            && fs::hard_link(&spare, path).is_ok()
+        {
+            drop(fs::remove_file(&spare));
+        }
+    }
+
+    /// Puts the file of a lease aside while it is still locked.
+    fn put(&self, path: &Utf8Path) -> io::Result<()> {
+        let spare = {
+            let mut names = self.names();
+            names.made += 1;
+            let name = format!("lease-{}-{}", std::process::id(), names.made);
+            (names.free.len() < MOST_SPARES).then(|| self.folder.join(name))
+        };
+        match spare {
+            Some(spare) => {
+                fs::rename(path, &spare)?;
+                self.names().free.push(spare);
+                Ok(())
+            }
+            None => fs::remove_file(path),
+        }
+    }
+
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Spares {
+    fn drop(&mut self) {
+        self.names().free.iter().for_each(|path| drop(fs::remove_file(path)));
+    }
 }
 
 /// The sign that a run is going on, so that gc waits.
@@ -26,16 +91,17 @@ pub struct Running {
 
 impl Lease {
     /// The lease, or `None` if someone else holds it.
-    pub(crate) fn try_at(path: Utf8PathBuf) -> Result<Option<Self>, CacheError> {
+    pub(crate) fn try_at(path: Utf8PathBuf, spares: &Arc<Spares>) -> Result<Option<Self>, CacheError> {
+        spares.take(&path);
         let file = acquire(&path).map_err(CacheError::io("lock", &path))?;
-        Ok(file.map(|file| Self { path, _file: file }))
+        Ok(file.map(|file| Self { path, spares: Arc::clone(spares), _file: file }))
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // Removed while it is held: whoever waits for this inode sees that the name is gone and starts over.
-        if let Err(error) = fs::remove_file(&self.path) {
+        // Its name goes while it is held: whoever waits for this inode sees that the name is gone and starts over.
+        if let Err(error) = self.spares.put(&self.path) {
             tracing::debug!(path = %self.path, %error, "the lease file is gone already");
         }
     }

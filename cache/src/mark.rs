@@ -23,6 +23,8 @@ pub struct RecordsMark {
     device: u64,
     inode: u64,
     length: u64,
+    /// Inode and birth of the folder of results: whoever removes it by hand is noticed.
+    results: (u64, u128),
 }
 
 /// Held while the records of a key change.
@@ -40,7 +42,8 @@ impl Cache {
         let log = open(&self.inner.layout.changes()).ok()?;
         log.lock_shared().ok()?;
         let facts = log.metadata().ok()?;
-        Some(RecordsMark { boot, device: facts.dev(), inode: facts.ino(), length: facts.len() })
+        let results = self.results_folder()?;
+        Some(RecordsMark { boot, device: facts.dev(), inode: facts.ino(), length: facts.len(), results })
     }
 
     /// The keys that have got a result or lost one since, in no order; none if that cannot be told. Results that somebody took
@@ -51,7 +54,8 @@ impl Cache {
         let mut log = File::open(self.inner.layout.changes()).ok()?;
         log.lock_shared().ok()?;
         let facts = log.metadata().ok()?;
-        let is_same = (boot, facts.dev(), facts.ino()) == (mark.boot, mark.device, mark.inode);
+        let is_same = (boot, facts.dev(), facts.ino()) == (mark.boot, mark.device, mark.inode)
+            && self.results_folder() == Some(mark.results);
         if !is_same || facts.len() < mark.length || !facts.len().is_multiple_of(WIDTH) {
             return None;
         }
@@ -60,6 +64,14 @@ impl Cache {
         log.take(facts.len() - mark.length).read_to_end(&mut bytes).ok()?;
         let (keys, rest) = bytes.as_chunks::<{ WIDTH as usize }>();
         rest.is_empty().then(|| keys.iter().map(|key| Key::from_bytes(*key)).collect())
+    }
+
+    /// What tells the folder of results from one that was made later in its place; it is made if it is not there.
+    fn results_folder(&self) -> Option<(u64, u128)> {
+        let folder = self.inner.layout.results();
+        let facts = std::fs::create_dir_all(&folder).and_then(|()| std::fs::metadata(&folder)).ok()?;
+        let birth = facts.created().ok().and_then(|birth| birth.duration_since(std::time::UNIX_EPOCH).ok());
+        Some((facts.ino(), birth.map_or(0, |birth| birth.as_nanos())))
     }
 
     /// Says that the records of a key are about to change; the value is held until they have.
@@ -101,7 +113,7 @@ fn open(path: &Utf8Path) -> io::Result<File> {
 }
 
 /// What tells this boot of the machine from every other; none where that cannot be known.
-fn boot() -> Option<[u8; 32]> {
+pub(crate) fn boot() -> Option<[u8; 32]> {
     let id = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     Some(*Digest::of(&id).as_bytes())
 }
@@ -160,6 +172,15 @@ mod tests {
             assert_eq!(scene.cache.keys_changed_since(&mark), None, "cut at {cut}");
         }
         std::fs::remove_file(&log).unwrap();
+        assert_eq!(scene.cache.keys_changed_since(&mark), None);
+    }
+
+    #[test]
+    fn results_that_were_removed_as_a_whole_are_noticed() {
+        let scene = Scene::new();
+        publish(&scene.cache, 1);
+        let mark = scene.cache.records_mark().unwrap();
+        std::fs::remove_dir_all(scene.cache.inner.layout.results()).unwrap();
         assert_eq!(scene.cache.keys_changed_since(&mark), None);
     }
 

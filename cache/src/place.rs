@@ -89,6 +89,11 @@ impl Cache {
             io::ErrorKind::NotFound if !object.exists() => CacheError::Missing { digest: blob.digest },
             _ => CacheError::io("create", at)(error),
         };
+        let mode = match (how, blob.executable) {
+            (Place::ReadOnly, _) => blob.mode(),
+            (Place::Writable, false) => 0o644,
+            (Place::Writable, true) => 0o755,
+        };
         let cloned = self.inner.clones.try_clone(&object, stamp.device, at, device).map_err(failed)?;
         if !cloned {
             if how == Place::ReadOnly && stamp.size > SMALL && stamp.device == device {
@@ -99,13 +104,13 @@ impl Cache {
                     Err(error) => return Err(failed(error)),
                 }
             }
+            if how == Place::ReadOnly && stamp.size <= SMALL {
+                let bytes = fs::read(&object).map_err(failed)?;
+                self.inner.parts.write(at, &bytes, mode).map_err(failed)?;
+                return Ok(None);
+            }
             fs::copy(&object, at).map_err(failed)?;
         }
-        let mode = match (how, blob.executable) {
-            (Place::ReadOnly, _) => blob.mode(),
-            (Place::Writable, false) => 0o644,
-            (Place::Writable, true) => 0o755,
-        };
         fs::set_permissions(at, Permissions::from_mode(mode)).map_err(failed)?;
         Ok(None)
     }

@@ -21,6 +21,16 @@ pub(crate) fn create(path: &Utf8Path, bytes: &[u8]) -> io::Result<bool> {
     }
 }
 
+/// The same without waiting for the disk: who reads it has to tell garbage from a record.
+pub(crate) fn create_unsynced(path: &Utf8Path, bytes: &[u8]) -> io::Result<bool> {
+    let file = write_unsynced(folder_of(path), bytes, |folder| fs::create_dir_all(folder))?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error.error),
+    }
+}
+
 /// Writes a record, over whatever lies there.
 pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
     let folder = folder_of(path);
@@ -50,19 +60,28 @@ pub(crate) fn make_folder(folder: &Utf8Path) -> io::Result<()> {
 }
 
 fn write(folder: &Utf8Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let file = write_unsynced(folder, bytes, make_folder)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+fn write_unsynced(
+    folder: &Utf8Path,
+    bytes: &[u8],
+    make: impl Fn(&Utf8Path) -> io::Result<()>,
+) -> io::Result<tempfile::NamedTempFile> {
     let create = || {
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY).permissions(Permissions::from_mode(0o644)).tempfile_in(folder)
     };
     let mut file = match create() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make_folder(folder)?;
+            make(folder)?;
             create()?
         }
         other => other?,
     };
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
     Ok(file)
 }
 

@@ -50,7 +50,7 @@ impl Cache {
             Ok(_) => record::replace(&path, &bytes).map_err(io)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Whoever came first wrote the same bytes.
-                record::create(&path, &bytes).map_err(io)?;
+                self.create(&path, &bytes).map_err(io)?;
             }
             Err(error) => return Err(io(error)),
         }
@@ -121,9 +121,18 @@ impl Cache {
             let path = self.result_path(key, result.number);
             let json = serde_json::to_vec_pretty(&result)?;
             let bytes = [format!("{}\n", Digest::of(&json)).as_bytes(), &json].concat();
-            if record::create(&path, &bytes).map_err(CacheError::io("write", &path))? {
+            if self.create(&path, &bytes).map_err(CacheError::io("write", &path))? {
+                self.sync_if_worthwhile(&result)?;
                 return Ok(result);
             }
+        }
+    }
+
+    /// Writes a record that proves itself. False: someone else wrote it first.
+    fn create(&self, path: &Utf8Path, bytes: &[u8]) -> io::Result<bool> {
+        match self.may_defer() {
+            true => record::create_unsynced(path, bytes),
+            false => record::create(path, bytes),
         }
     }
 

@@ -100,11 +100,16 @@ impl Cache {
         }
         let wanted: Vec<Incoming> = wanted.into_values().collect();
         let staged = each(&wanted, |incoming| self.stage(incoming))?;
-        self.sync(&staged)?;
+        let defers = self.may_defer();
+        if !defers {
+            self.sync(&staged)?;
+        }
         let named = each(&staged, |staged| self.name(staged))?;
         let folders: BTreeSet<&Utf8Path> = named.iter().filter_map(|(path, ..)| path.parent()).collect();
         let folders: Vec<&Utf8Path> = folders.into_iter().collect();
-        each(&folders, |folder| record::sync_folder(folder).map_err(CacheError::io("sync", folder)))?;
+        if !defers {
+            each(&folders, |folder| record::sync_folder(folder).map_err(CacheError::io("sync", folder)))?;
+        }
         let stamps: Vec<Stamp> = named.iter().map(|(_, stamp, _)| *stamp).collect();
         self.learn(named.into_iter().map(|(_, stamp, digest)| (stamp, digest)));
         self.record(&stamps);

@@ -1,7 +1,5 @@
 //! The step folder: what an attempt finds and where it writes; made for one attempt, then removed, or kept if that failed.
 
-use std::fs;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use tidemill_cache::{CacheError, Place};
 
@@ -62,6 +60,8 @@ impl StepFolder {
     /// # Errors
     /// As [`StepFolder::make`].
     pub(crate) fn fill(&self, project: &Project, step: &Step, resolved: &Resolved) -> Result<(), CacheError> {
+        let make_folder = |path: &Utf8Path| project.cache().make_folder(path);
+        let make_parent = |path: &Utf8Path| path.parent().map_or(Ok(()), make_folder);
         make_folder(&self.root())?;
         make_folder(&self.temporary())?;
         // A folder goes before what lies in it.
@@ -109,16 +109,4 @@ impl StepFolder {
             tracing::warn!(folder = %self.base, %error, "a step folder could not be removed");
         }
     }
-}
-
-fn make_parent(path: &Utf8Path) -> Result<(), CacheError> {
-    path.parent().map_or(Ok(()), make_folder)
-}
-
-fn make_folder(path: &Utf8Path) -> Result<(), CacheError> {
-    fs::create_dir_all(path).map_err(|source| CacheError::Io {
-        action: "make",
-        path: path.to_owned(),
-        source,
-    })
 }

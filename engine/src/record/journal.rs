@@ -1,4 +1,4 @@
-//! The journal of a run: its events as JSON lines, appended as they happen, synced when a step or the run ends.
+//! The journal of a run: its events as JSON lines, appended as they happen, synced when a step that took long, or a run that executed something, ends.
 //!
 //! On disk, in `.tidemill/runs/<run>/`: `journal.jsonl`; `alive`, a file that the run holds locked while it lives; and one
 //! log per attempt. A line that a crash cut short is passed over by readers.
@@ -17,6 +17,9 @@ use crate::name::RunId;
 pub(super) const JOURNAL: &str = "journal.jsonl";
 /// The name of the file that a living run holds locked.
 pub(super) const ALIVE: &str = "alive";
+
+/// A step that took less is told without waiting until that is on the disk, in milliseconds.
+const LONG_MS: u64 = 1000;
 
 /// Writes the journal of one run, and lets the index of the history know when the run ended.
 #[derive(Debug)]
@@ -50,9 +53,10 @@ impl Journal {
         line.push(b'\n');
         self.file.write_all(&line)?;
         match event.event {
-            Event::StepSucceeded { .. } | Event::StepFailed { .. } | Event::RunFinished { .. } => {
-                self.file.sync_data()
-            }
+            // What cost little is not worth waiting for the disk.
+            Event::StepSucceeded { usage, .. } if usage.wall_ms < LONG_MS => Ok(()),
+            Event::StepSucceeded { .. } | Event::StepFailed { .. } => self.file.sync_data(),
+            Event::RunFinished { counts, .. } if counts.executed + counts.failed > 0 => self.file.sync_data(),
             _ => Ok(()),
         }
     }

@@ -48,6 +48,7 @@ pub async fn run(
     check_needs(&graph, &limits)?;
     // While this is held, no collection of garbage removes anything.
     let running = project.cache().running()?;
+    let gathering = project.cache().gather();
     let folder = project.root().to_owned();
     let git = tokio::task::spawn_blocking(move || git::state(&folder));
     let warden = Arc::new(LazyWarden::new(project.program(), project.state()));
@@ -74,6 +75,7 @@ pub async fn run(
     conductor.tell_start(&options, git);
     conductor.tell_settled();
     let summary = conductor.conduct().await;
+    drop(gathering);
     drop(running);
     summary
 }

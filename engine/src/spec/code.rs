@@ -110,7 +110,7 @@ codes! {
     Syntax = "syntax",
     /// Values are nested too deeply.
     TooDeep = "too-deep",
-    /// The pipeline file is larger than 4 MiB.
+    /// The pipeline file is larger than 64 MiB.
     TooLarge = "too-large",
     /// A pipeline has more than 1,048,576 steps.
     TooManySteps = "too-many-steps",

@@ -18,12 +18,12 @@ use super::tree::{self, Entry, Kind, Node};
 use super::{LoadRequest, shape, suggest};
 
 /// Larger files are refused.
-const LARGEST: usize = 4 * 1024 * 1024;
+const LARGEST: usize = 64 * 1024 * 1024;
 
 /// The checked pipeline; none if its text is no TOML. What is wrong in it is left out and told.
 pub(crate) fn read<'a>(request: &LoadRequest<'a>, problems: &mut Problems) -> Option<Spec<'a>> {
     if request.text.len() > LARGEST {
-        problems.add(Diagnostic::new(Code::TooLarge, "the file is larger than 4 MiB"));
+        problems.add(Diagnostic::new(Code::TooLarge, "the file is larger than 64 MiB"));
         return None;
     }
     let tree = tree::document(request.text, problems)?;

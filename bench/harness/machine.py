@@ -1,0 +1,40 @@
+"""On what was measured: the machine, its file system, and the versions of all programs."""
+
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+
+
+def facts(program, peers, folder):
+    """All that a reader needs to know to repeat the measurement."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "command": " ".join(["bench/run", *sys.argv[1:]]),
+        "cpu": cpu(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "kernel": platform.release(),
+        "file_system": file_system(folder),
+        "tidemill": first_line([program, "--version"]),
+        "ninja": first_line([peers.ninja, "--version"]) if peers.ninja else "not there",
+        "b3sum": first_line([peers.b3sum, "--version"]) if peers.b3sum else "not there",
+    }
+
+
+def cpu():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if os.path.exists("/proc/cpuinfo") else []:
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def file_system(folder):
+    answer = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True)
+    return answer.stdout.strip() or "unknown"
+
+
+def first_line(command):
+    return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
