@@ -109,6 +109,8 @@ fn essence(page: &str) -> Vec<String> {
         // How much of a reason fits into its line hangs on the width of the time before it.
         (r"\[duration\](,?) .*", "[duration]$1 …"),
         (r"^(.*Python|  \| ).*", "$1"),
+        // It stands before the step that ended first.
+        (r"^\s*ran\s+", ""),
     ];
     let differs: Vec<(Regex, &str)> =
         differs.iter().map(|(pattern, word)| (Regex::new(pattern).unwrap(), *word)).collect();

@@ -12,17 +12,20 @@ LAYERS = 10
 
 def dag(report, options, program, peers, folder):
     """Cold runs, no-ops and changes, for every shape and size."""
+    # Nothing is removed before the end: on some file systems that would slow down what is made afterwards.
     for shape, steps in itertools.product(options.shapes, options.steps):
+        name = f"{shape}-{steps}"
         edges = list(shaped(shape, steps))
-        ninja = None
+        ninja, other_place = None, None
         if "ninja" in options.peers and peers.ninja:
             ninja = [peers.ninja, "-j", JOBS]
-            write_ninja(folder / "ninja", edges, 0)
-            theirs = once(ninja, folder / "ninja")
+            other_place = folder / f"{name}-ninja"
+            write_ninja(other_place, edges, 0)
+            theirs = once(ninja, other_place)
         for way in ["one", "matrix", "published"]:
             if way == "matrix" and shape != "layered":
                 continue
-            place = folder / "tidemill"
+            place = folder / f"{name}-{way}"
             write_tidemill(place, edges, way, 0)
             ours = once([program, "run", "-q", "-j", JOBS], place)
             report.line(f"cold, {shape}, {steps:,} steps, {way}", [ours], [theirs] if ninja else None, "ninja", 1.6)
@@ -31,22 +34,19 @@ def dag(report, options, program, peers, folder):
             # What was written in the last moment of the cold run is looked at once more.
             run()
             expect(program, place, 0)
-            other = lambda: once(ninja, folder / "ninja")
+            other = lambda: once(ninja, other_place)
             target = 1.5 if way == "published" else 1.0
             pair(report, f"no-op, {shape}, {steps:,} steps, {way}", times, run, ninja and other, target)
             if way == "one":
-                leaf(report, options, program, folder, place, edges, ninja, f"{shape}, {steps:,} steps")
-            shutil.rmtree(place)
+                leaf(report, options, program, other_place, place, edges, ninja, f"{shape}, {steps:,} steps")
         if "snakemake" in options.peers and steps <= 100 and (snakemake := peers.snakemake()):
-            write_snakemake(folder / "snakemake", edges)
+            write_snakemake(folder / f"{name}-snakemake", edges)
             command = [snakemake, "--quiet", "--cores", JOBS]
-            report.note(f"snakemake, cold: {once(command, folder / 'snakemake').wall:.2f} s")
-            report.note(f"snakemake, no-op: {once(command, folder / 'snakemake').wall:.2f} s")
-            shutil.rmtree(folder / "snakemake")
-        shutil.rmtree(folder / "ninja", ignore_errors=True)
+            report.note(f"snakemake, cold: {once(command, folder / f'{name}-snakemake').wall:.2f} s")
+            report.note(f"snakemake, no-op: {once(command, folder / f'{name}-snakemake').wall:.2f} s")
 
 
-def leaf(report, options, program, folder, place, edges, ninja, name):
+def leaf(report, options, program, other_place, place, edges, ninja, name):
     """One leaf changed: by a file that only it reads, and by its command, for which the pipeline is parsed anew."""
     counter = itertools.count(1)
 
@@ -61,12 +61,12 @@ def leaf(report, options, program, folder, place, edges, ninja, name):
     ours, theirs = [program, "run", "-q", "-j", JOBS], ninja
     pair(
         report, f"leaf changed by its file, {name}", options.tries, lambda: by_file(place, ours),
-        theirs and (lambda: by_file(folder / "ninja", theirs)), 1.0,
+        theirs and (lambda: by_file(other_place, theirs)), 1.0,
     )
     pair(
         report, f"leaf changed by its command, {name}", options.tries,
         lambda: by_command(place, lambda where, number: write_tidemill(where, edges, "one", number), ours),
-        theirs and (lambda: by_command(folder / "ninja", lambda where, number: write_ninja(where, edges, number), theirs)), 1.0,
+        theirs and (lambda: by_command(other_place, lambda where, number: write_ninja(where, edges, number), theirs)), 1.0,
     )
     write_tidemill(place, edges, "one", 0)
     (place / "leaf.txt").write_text("leaf\n")
