@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::error::CliError;
 use crate::ui::{Ui, sink};
 
-/// Threads that drive a run; attempts are processes, and files are hashed elsewhere.
+/// Threads that answer requests.
 const THREADS: usize = 2;
 
 /// Within this time after the first signal another one is the same: wrappers pass on what the terminal sent to all.
@@ -18,7 +18,7 @@ const SAME: Duration = Duration::from_millis(250);
 
 /// Does one thing to its end.
 pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
-    Ok(start()?.block_on(future))
+    Ok(start(Builder::new_multi_thread().worker_threads(THREADS))?.block_on(future))
 }
 
 /// Does one thing to its end. The first Ctrl-C or SIGTERM asks it to stop, the second stops it at once.
@@ -26,7 +26,8 @@ pub(crate) fn with_signals<F: Future>(
     ui: Ui,
     work: impl FnOnce(Cancellation) -> F,
 ) -> Result<F::Output, CliError> {
-    start()?.block_on(async {
+    // Attempts are processes and files are read elsewhere: what is left is handed from hand to hand, best by one thread.
+    start(&mut Builder::new_current_thread())?.block_on(async {
         let cancel = Cancellation::new();
         let listen =
             |kind| signal(kind).map_err(|source| CliError::Setup { action: "listen to signals", source });
@@ -81,10 +82,6 @@ impl Signals {
     }
 }
 
-fn start() -> Result<Runtime, CliError> {
-    Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .enable_all()
-        .build()
-        .map_err(|source| CliError::Setup { action: "start threads", source })
+fn start(builder: &mut Builder) -> Result<Runtime, CliError> {
+    builder.enable_all().build().map_err(|source| CliError::Setup { action: "start threads", source })
 }

@@ -26,6 +26,7 @@ mod deleted_outputs;
 mod early_cutoff;
 mod explain;
 mod going_back;
+mod large_pipeline;
 mod nothing_changed;
 mod odd_inputs;
 mod odd_outputs;

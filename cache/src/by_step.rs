@@ -1,5 +1,6 @@
 //! The action results of a step, whoever made them: found through the index, which is made anew from the results if it is gone.
 
+use crate::ahead::Answer;
 use crate::index::Noted;
 use crate::{ActionResult, Cache, CacheError, Key};
 
@@ -43,9 +44,19 @@ impl Cache {
     ) -> Result<impl Iterator<Item = Result<ActionResult, CacheError>> + use<'_>, CacheError> {
         let (from, before) = steps.range();
         let entries = limit.saturating_mul(TRIES);
-        let known = match self.recall(SPACE, COMPLETE).is_some() || self.index_results()? {
-            true => self.inner.index.results(pipeline, &from, &before, entries),
-            false => None,
+        let index = &self.inner.index;
+        let is_complete = || -> Result<bool, CacheError> {
+            Ok(self.recall(SPACE, COMPLETE).is_some() || self.index_results()?)
+        };
+        let known = match index.has_results(pipeline, &from, &before) {
+            Answer::Known(false) => Some(Vec::new()),
+            answer if is_complete()? => {
+                if answer == Answer::ReadAll {
+                    index.read_steps(pipeline);
+                }
+                index.results(pipeline, &from, &before, entries)
+            }
+            _ => None,
         };
         let keys = match known {
             Some(keys) => keys,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::clone::Clones;
+use crate::frames::Frames;
 use crate::index::Index;
 use crate::layout::{FORMAT, Layout};
 use crate::lease::Spares;
@@ -27,8 +28,10 @@ pub(crate) struct Inner {
     pub(crate) index: Index,
     pub(crate) clones: Clones,
     pub(crate) is_local: bool,
-    /// Files and folders for step folders.
+    /// Files for step folders.
     pub(crate) parts: Parts,
+    /// Folders for step folders.
+    pub(crate) frames: Frames,
     /// Files for leases.
     pub(crate) spare_leases: Arc<Spares>,
     /// Whether writes may go unsynced, once that was found out.
@@ -72,11 +75,11 @@ impl Cache {
         }
         let index = Index::new(layout.index());
         let is_local = !crate::stamp::is_network(layout.state());
-        let parts = Parts::new(layout.temporary());
+        let (parts, frames) = (Parts::new(layout.temporary()), Frames::new(layout.temporary()));
         let spare_leases = Arc::new(Spares::new(layout.temporary()));
         let (defers, blobs) = (OnceLock::new(), Mutex::default());
-        let inner =
-            Inner { layout, index, clones: Clones::default(), is_local, parts, spare_leases, defers, blobs };
+        let clones = Clones::default();
+        let inner = Inner { layout, index, clones, is_local, parts, frames, spare_leases, defers, blobs };
         let cache = Self { inner: Arc::new(inner) };
         cache.distrust_after_boot();
         Ok(cache)

@@ -38,10 +38,6 @@ impl Cache {
             linked.push(one);
         }
         self.unlink(&linked)?;
-        // What cannot be used again is removed.
-        if metadata.is_dir() && self.inner.parts.take_apart(&folder).unwrap_or(false) {
-            return Ok(());
-        }
         remove(&folder).map(drop)
     }
 
@@ -81,7 +77,7 @@ impl Cache {
 }
 
 impl Linked {
-    fn new(path: &Utf8Path, metadata: &fs::Metadata) -> Option<Self> {
+    pub(crate) fn new(path: &Utf8Path, metadata: &fs::Metadata) -> Option<Self> {
         let facts = FileFacts::of(metadata);
         let is_link = metadata.is_file() && facts.names > 1 && facts.stamp.has_blob_time();
         is_link.then(|| Self { path: path.to_owned(), facts })

@@ -46,12 +46,20 @@ impl Cache {
 
     /// Syncs a result and its blobs, if making it took so long that this hardly matters.
     pub(crate) fn sync_if_worthwhile(&self, result: &ActionResult) -> Result<(), CacheError> {
-        if !self.may_defer() {
-            return Ok(());
-        }
         let bytes: u64 = result.outputs.values().flatten().map(|artifact| artifact.size).sum();
         let cost = MOMENT + Duration::from_millis(1000 * bytes / BYTES_PER_SECOND);
         if cost * PART > Duration::from_millis(result.usage.wall_ms) {
+            return Ok(());
+        }
+        self.sync_result(result)
+    }
+
+    /// Syncs a result and its blobs: before something outside of the cache is said to rest on them.
+    ///
+    /// # Errors
+    /// If they cannot be read or synced.
+    pub fn sync_result(&self, result: &ActionResult) -> Result<(), CacheError> {
+        if !self.may_defer() {
             return Ok(());
         }
         let mut paths =

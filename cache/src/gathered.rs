@@ -27,27 +27,22 @@ pub(crate) struct Gathered {
 pub(crate) struct Rows {
     pub(crate) stamps: BTreeMap<(u64, u64), (Stamp, Digest)>,
     pub(crate) values: BTreeMap<(String, Vec<u8>), Vec<u8>>,
-    pub(crate) results: Vec<ResultRow>,
-}
-
-/// A result as the index notes it.
-#[derive(Debug)]
-pub(crate) struct ResultRow {
-    pipeline: String,
-    step: String,
-    key: Key,
-    finished: i64,
-}
-
-impl ResultRow {
-    pub(crate) fn borrowed(&self) -> (&str, &str, Key, i64) {
-        (&self.pipeline, &self.step, self.key, self.finished)
-    }
+    /// By pipeline and step: the keys of results, and when they were made.
+    results: BTreeMap<(String, String), BTreeMap<Key, i64>>,
+    /// How many results that are.
+    count: usize,
 }
 
 impl Rows {
     pub(crate) fn is_empty(&self) -> bool {
         self.stamps.is_empty() && self.values.is_empty() && self.results.is_empty()
+    }
+
+    /// Pipeline, step, key and time of each result.
+    pub(crate) fn results(&self) -> impl Iterator<Item = (&str, &str, Key, i64)> {
+        self.results.iter().flat_map(|((pipeline, step), keys)| {
+            keys.iter().map(|(key, finished)| (pipeline.as_str(), step.as_str(), *key, *finished))
+        })
     }
 }
 
@@ -72,10 +67,12 @@ impl Gathered {
     /// Takes results; false if nobody gathers.
     pub(crate) fn note(&mut self, results: &[Noted<'_>]) -> bool {
         if self.gatherers > 0 {
-            self.rows.results.extend(results.iter().map(|noted| {
-                let (pipeline, step, key, finished) = noted.row();
-                ResultRow { pipeline: pipeline.to_owned(), step: step.to_owned(), key, finished }
-            }));
+            for (pipeline, step, key, finished) in results.iter().map(Noted::row) {
+                let of_step = self.rows.results.entry((pipeline.to_owned(), step.to_owned())).or_default();
+                let newest = of_step.entry(key).or_insert(finished);
+                *newest = finished.max(*newest);
+                self.rows.count += 1;
+            }
         }
         self.gatherers > 0
     }
@@ -98,14 +95,14 @@ impl Gathered {
 
     /// The gathered results of steps from this name on, and before that one: when they finished, and their keys.
     pub(crate) fn results(&self, pipeline: &str, from: &str, before: &str) -> Vec<(i64, Key)> {
-        let is_meant =
-            |row: &&ResultRow| row.pipeline == pipeline && (from..before).contains(&row.step.as_str());
-        self.rows.results.iter().filter(is_meant).map(|row| (row.finished, row.key)).collect()
+        let bound = |step: &str| (pipeline.to_owned(), step.to_owned());
+        let steps = self.rows.results.range(bound(from)..bound(before));
+        steps.flat_map(|(_, keys)| keys.iter().map(|(key, finished)| (*finished, *key))).collect()
     }
 
     /// Whether it is time to write.
     pub(crate) fn is_much(&self) -> bool {
-        let count = self.rows.stamps.len() + self.rows.values.len() + self.rows.results.len();
+        let count = self.rows.stamps.len() + self.rows.values.len() + self.rows.count;
         count >= MUCH || self.written.is_none_or(|written| written.elapsed() > LONG)
     }
 

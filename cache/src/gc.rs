@@ -136,7 +136,8 @@ impl Cache {
         let mut report = GcReport::default();
         self.forget_changes()?;
         for key in &plan.results {
-            report.results += u64::from(remove(&layout.results_of(key))?);
+            let first = remove(&layout.first_result(key))?;
+            report.results += u64::from(remove(&layout.results_of(key))? || first);
         }
         self.inner.index.forget_results(&plan.results);
         for key in &plan.recipes {

@@ -1,17 +1,26 @@
 //! Reading a file to its digest, without ever mapping it: someone else may cut it short at any time.
+//!
+//! The hash of a large file is a tree over its blocks, so several threads each read a block and hash it while it is hot, and
+//! reading and hashing never wait for each other (BLAKE3, section 2.1: the left subtree holds the largest power of two of chunks).
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
 
+use blake3::hazmat::{
+    ChainingValue, HasherExt as _, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root,
+};
 use camino::Utf8Path;
+use rayon::prelude::*;
 
 use crate::Digest;
 use crate::stamp::Stamp;
 
-/// Above this size a file is hashed by several threads, a few MiB at a time.
+/// From this size on a file is hashed by several threads.
 const BIG: u64 = 2 << 20;
+/// What is read at once, in bytes: it fits the second cache of a core. A power of two, so that every block is a whole subtree.
+const BLOCK: u64 = 256 << 10;
 const SMALL_BUFFER: usize = 64 << 10;
-const BIG_BUFFER: usize = 4 << 20;
 /// How often a file that changes while it is read is read again.
 const ATTEMPTS: usize = 3;
 
@@ -36,35 +45,98 @@ pub(crate) fn of_blob(file: &File) -> io::Result<Option<(Digest, Stamp)>> {
     Ok(after.is_same_content_as(&before).then_some((digest, after)))
 }
 
-/// The digest of an open file from its beginning.
-pub(crate) fn of_open(mut file: &File, size: u64) -> io::Result<Digest> {
+/// The digest of an open file from its beginning, of which `size` bytes are expected. What it is if the file changes meanwhile is
+/// not said: who asks compares its stamps.
+pub(crate) fn of_open(file: &File, size: u64) -> io::Result<Digest> {
+    if size >= BIG
+        && let Some(digest) = in_blocks(file, size)?
+    {
+        return Ok(digest);
+    }
+    in_turn(file)
+}
+
+/// By one thread, to the end of the file.
+fn in_turn(mut file: &File) -> io::Result<Digest> {
     use io::Seek as _;
     file.rewind()?;
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; if size > BIG { BIG_BUFFER } else { SMALL_BUFFER }];
+    let mut buffer = vec![0; SMALL_BUFFER];
     loop {
-        let length = fill(file, &mut buffer)?;
-        if length as u64 > BIG / 2 {
-            hasher.update_rayon(&buffer[..length]);
-        } else {
-            hasher.update(&buffer[..length]);
-        }
-        if length < buffer.len() {
-            return Ok(Digest::from_hash(hasher.finalize()));
-        }
-    }
-}
-
-/// Reads until the buffer is full or the file ends.
-fn fill(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match file.read(&mut buffer[length..]) {
-            Ok(0) => break,
-            Ok(read) => length += read,
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(Digest::from_hash(hasher.finalize())),
+            Ok(length) => drop(hasher.update(&buffer[..length])),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(length)
+}
+
+/// By several threads, the first `size` bytes (more than one block); none if there are fewer.
+fn in_blocks(file: &File, size: u64) -> io::Result<Option<Digest>> {
+    let block = |buffer: &mut Vec<u8>, number: u64| {
+        let start = number * BLOCK;
+        let length = usize::try_from(BLOCK.min(size - start)).expect("a block fits in memory");
+        buffer.resize(length, 0);
+        file.read_exact_at(buffer, start)?;
+        Ok(blake3::Hasher::new().set_input_offset(start).update(buffer).finalize_non_root())
+    };
+    let values: io::Result<Vec<ChainingValue>> =
+        (0..size.div_ceil(BLOCK)).into_par_iter().map_init(Vec::new, block).collect();
+    match values {
+        Ok(values) => {
+            let (left, right) = halves(&values, size);
+            let hash = merge_subtrees_root(&left, &right, Mode::Hash);
+            Ok(Some(Digest::from_hash(hash)))
+        }
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The values of the two subtrees of `length` bytes, of whose blocks these are the values.
+fn halves(blocks: &[ChainingValue], length: u64) -> (ChainingValue, ChainingValue) {
+    let left = left_subtree_len(length);
+    let count = usize::try_from(left / BLOCK).expect("there are as many values in memory");
+    let (before, after) = blocks.split_at(count);
+    (subtree(before, left), subtree(after, length - left))
+}
+
+fn subtree(blocks: &[ChainingValue], length: u64) -> ChainingValue {
+    if let [only] = blocks {
+        return *only;
+    }
+    let (left, right) = halves(blocks, length);
+    merge_subtrees_non_root(&left, &right, Mode::Hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_of_blocks_is_the_digest_of_the_bytes() {
+        let bytes: Vec<u8> =
+            (0..5 * BLOCK + BLOCK / 3 + 1).map(|at| u8::try_from(at * at % 251).unwrap()).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let block = usize::try_from(BLOCK).unwrap();
+        for length in [block + 1, 2 * block - 1, 2 * block, 2 * block + 1, 3 * block, 4 * block, bytes.len()]
+        {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let file = File::open(&path).unwrap();
+            let expected = Digest::of(&bytes[..length]);
+            assert_eq!(in_blocks(&file, length as u64).unwrap(), Some(expected), "{length} bytes");
+            assert_eq!(in_turn(&file).unwrap(), expected);
+            assert_eq!(in_blocks(&file, length as u64 + 1).unwrap(), None, "it is shorter than expected");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_shorter_than_expected_is_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "short").unwrap();
+        assert_eq!(of_open(&File::open(&path).unwrap(), 10 * BIG).unwrap(), Digest::of(b"short"));
+    }
 }

@@ -11,8 +11,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use camino::Utf8PathBuf;
 use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params};
 
+use crate::ahead::Ahead;
 use crate::database::{Database, Schema};
-use crate::gathered::{Gathered, ResultRow};
+use crate::gathered::Gathered;
+
 use crate::stamp::{BLOB_TIME, Stamp};
 use crate::{ActionResult, Digest, Key};
 
@@ -71,14 +73,16 @@ impl<'a> Noted<'a> {
 
 /// The index in one file. Opened when it is first asked.
 pub(crate) struct Index {
-    database: Database,
+    pub(crate) database: Database,
     /// What is not written yet, while somebody gathers.
     gathered: Mutex<Gathered>,
+    /// What was read before it was asked for, while somebody gathers.
+    ahead: Mutex<Ahead>,
 }
 
 impl Index {
     pub(crate) fn new(path: Utf8PathBuf) -> Self {
-        Self { database: Database::new(path, SCHEMA), gathered: Mutex::default() }
+        Self { database: Database::new(path, SCHEMA), gathered: Mutex::default(), ahead: Mutex::default() }
     }
 
     /// What is recorded for the inodes of these stamps, in their order: the recorded stamp and its digest.
@@ -124,9 +128,15 @@ impl Index {
     }
 
     pub(crate) fn recall(&self, space: &str, key: &[u8]) -> Option<Vec<u8>> {
-        let gathered = self.gathered().recall(space, key);
+        let (gathered, gathers) = {
+            let gathered = self.gathered();
+            (gathered.recall(space, key), gathered.gatherers > 0)
+        };
         if gathered.is_some() {
             return gathered;
+        }
+        if gathers && let Some(known) = self.read_ahead(space, key) {
+            return known;
         }
         self.database.with(|connection| {
             connection.prepare_cached(RECALL)?.query_row(params![space, key], |row| row.get(0)).optional()
@@ -150,6 +160,7 @@ impl Index {
     }
 
     pub(crate) fn remember(&self, space: &str, key: &[u8], value: &[u8]) {
+        self.ahead().remember(space, key, value);
         let gathers = self.gathered().remember(space, key, value);
         match gathers {
             true => self.write_if_much(),
@@ -163,6 +174,10 @@ impl Index {
 
     /// Notes results, in one transaction; whether that could be done.
     pub(crate) fn note_results(&self, results: &[Noted<'_>]) -> bool {
+        {
+            let mut ahead = self.ahead();
+            results.iter().for_each(|noted| ahead.note(noted.pipeline, noted.step));
+        }
         let gathers = self.gathered().note(results);
         if gathers {
             self.write_if_much();
@@ -186,6 +201,9 @@ impl Index {
         self.write();
         let mut gathered = self.gathered();
         gathered.gatherers = gathered.gatherers.saturating_sub(1);
+        if gathered.gatherers == 0 {
+            *self.ahead() = Ahead::default();
+        }
     }
 
     fn write_if_much(&self) {
@@ -196,7 +214,7 @@ impl Index {
     }
 
     /// Writes what was gathered in one transaction. What cannot be written is lost, as it may be.
-    fn write(&self) {
+    pub(crate) fn write(&self) {
         let rows = self.gathered().take();
         if rows.is_empty() {
             return;
@@ -210,13 +228,17 @@ impl Index {
                     statement.execute(params![space, key, value])?;
                 }
             }
-            write_results(&transaction, rows.results.iter().map(ResultRow::borrowed))?;
+            write_results(&transaction, rows.results())?;
             transaction.commit()
         });
     }
 
-    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+    pub(crate) fn gathered(&self) -> MutexGuard<'_, Gathered> {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The keys that steps from this name on, and before that one, have results for, the newest first; `None` if the index

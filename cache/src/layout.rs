@@ -5,7 +5,8 @@
 //! index.db                          the index: may be deleted at any time
 //! objects/ab/<digest>[x]            blobs; `x`: with the executable bit. One inode each, read-only
 //! recipes/ab/<key>                  a recipe's canonical bytes
-//! results/ab/<key>/00000001         a numbered action result; `00000001.quarantined` beside it withdraws it
+//! results/ab/<key>.1                the first action result of a key
+//! results/ab/<key>/00000002         a later one; `00000002.quarantined`, `00000001.quarantined` here withdraw one
 //! inputs/ab/<digest>                what small text files of the project held, what its folders listed; for explanations
 //! changes                           the keys that have got a result or lost one; goes with the results
 //! unsynced                          the boot of the machine in which something was written without being synced
@@ -22,6 +23,9 @@ use crate::{Digest, Key};
 
 /// The format that this version writes, and the newest that it reads.
 pub(crate) const FORMAT: u64 = 1;
+
+/// How the name of the file of a first result ends.
+const FIRST: &str = ".1";
 
 /// The paths below one state folder.
 #[derive(Debug)]
@@ -113,11 +117,22 @@ impl Layout {
         self.inputs().join(&name[..2]).join(name)
     }
 
-    /// The folder of a key's numbered results.
+    /// The first result of a key, which mostly is its only one.
+    pub(crate) fn first_result(&self, key: &Key) -> Utf8PathBuf {
+        let name = key.to_string();
+        self.results().join(&name[..2]).join(format!("{name}{FIRST}"))
+    }
+
+    /// The folder of a key's other results, and of what withdraws results.
     pub(crate) fn results_of(&self, key: &Key) -> Utf8PathBuf {
         let name = key.to_string();
         self.results().join(&name[..2]).join(name)
     }
+}
+
+/// The key of a file or folder of results, by its name.
+pub(crate) fn key_of_results(name: &str) -> Option<Key> {
+    name.strip_suffix(FIRST).unwrap_or(name).parse().ok()
 }
 
 impl Blob {

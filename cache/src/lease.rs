@@ -1,8 +1,8 @@
 //! Locks that die with their holder: a lease on a key, and the sign that a run is going on.
 //!
 //! Both are locks of the kernel's on a file, so nobody ever removes one by hand. The file of a lease that was given back is put
-//! aside and renamed for the next: some file systems are slow to make a file for a while after many were removed. A lease only saves work: correctness
-//! rests on numbered results, so where a file system has no locks, the lease is granted.
+//! aside with its lock and renamed for the next: some file systems are slow to make a file for a while after many were removed. A
+//! lease only saves work: correctness rests on numbered results, so where a file system has no locks, the lease is granted.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
@@ -12,25 +12,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::CacheError;
+use crate::parts::rename_to_free;
 
 /// The right to work on a key, until it is dropped or the process dies.
 #[derive(Debug)]
 pub struct Lease {
     path: Utf8PathBuf,
     spares: Arc<Spares>,
-    _file: File,
+    /// Locked; none after it was given back.
+    file: Option<File>,
 }
 
-/// The files of leases that this process gave back.
+/// The files of leases that this process gave back. It goes on holding their locks: a file is a lease as long as it has the name
+/// of one.
 #[derive(Debug)]
 pub(crate) struct Spares {
     folder: Utf8PathBuf,
-    names: Mutex<Names>,
+    shelf: Mutex<Shelf>,
 }
 
 #[derive(Debug, Default)]
-struct Names {
-    free: Vec<Utf8PathBuf>,
+struct Shelf {
+    free: Vec<(Utf8PathBuf, File)>,
     made: u64,
 }
 
@@ -40,46 +43,48 @@ const MOST_SPARES: usize = 64;
 impl Spares {
     /// Spare files in this folder.
     pub(crate) fn new(folder: Utf8PathBuf) -> Self {
-        Self { folder, names: Mutex::default() }
+        Self { folder, shelf: Mutex::default() }
     }
 
     /// Gives a spare file this name, if there is one and the name is free.
-    fn take(&self, path: &Utf8Path) {
-        let spare = self.names().free.pop();
-        // Linked, not renamed: a name that somebody else has just made must stay his.
-        if let Some(spare) = spare
-            && fs::hard_link(&spare, path).is_ok()
-        {
-            drop(fs::remove_file(&spare));
+    fn take(&self, path: &Utf8Path) -> Option<File> {
+        let (spare, file) = self.shelf().free.pop()?;
+        match rename_to_free(&spare, path) {
+            Ok(()) => Some(file),
+            Err(_) => {
+                self.shelf().free.push((spare, file));
+                None
+            }
         }
     }
 
-    /// Puts the file of a lease aside while it is still locked.
-    fn put(&self, path: &Utf8Path) -> io::Result<()> {
+    /// Puts the file of a lease aside, or removes it.
+    fn put(&self, path: &Utf8Path, file: File) -> io::Result<()> {
         let spare = {
-            let mut names = self.names();
-            names.made += 1;
-            let name = format!("lease-{}-{}", std::process::id(), names.made);
-            (names.free.len() < MOST_SPARES).then(|| self.folder.join(name))
+            let mut shelf = self.shelf();
+            shelf.made += 1;
+            let name = format!("lease-{}-{}", std::process::id(), shelf.made);
+            (shelf.free.len() < MOST_SPARES).then(|| self.folder.join(name))
         };
+        // Its name goes while it is held: whoever waits for this inode sees that the name is gone and starts over.
         match spare {
             Some(spare) => {
                 fs::rename(path, &spare)?;
-                self.names().free.push(spare);
+                self.shelf().free.push((spare, file));
                 Ok(())
             }
             None => fs::remove_file(path),
         }
     }
 
-    fn names(&self) -> MutexGuard<'_, Names> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Spares {
     fn drop(&mut self) {
-        self.names().free.iter().for_each(|path| drop(fs::remove_file(path)));
+        self.shelf().free.iter().for_each(|(path, _)| drop(fs::remove_file(path)));
     }
 }
 
@@ -92,16 +97,18 @@ pub struct Running {
 impl Lease {
     /// The lease, or `None` if someone else holds it.
     pub(crate) fn try_at(path: Utf8PathBuf, spares: &Arc<Spares>) -> Result<Option<Self>, CacheError> {
-        spares.take(&path);
-        let file = acquire(&path).map_err(CacheError::io("lock", &path))?;
-        Ok(file.map(|file| Self { path, spares: Arc::clone(spares), _file: file }))
+        let file = match spares.take(&path) {
+            Some(file) => Some(file),
+            None => acquire(&path).map_err(CacheError::io("lock", &path))?,
+        };
+        Ok(file.map(|file| Self { path, spares: Arc::clone(spares), file: Some(file) }))
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // Its name goes while it is held: whoever waits for this inode sees that the name is gone and starts over.
-        if let Err(error) = self.spares.put(&self.path) {
+        let Some(file) = self.file.take() else { return };
+        if let Err(error) = self.spares.put(&self.path, file) {
             tracing::debug!(path = %self.path, %error, "the lease file is gone already");
         }
     }

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 
 use camino::Utf8Path;
 
@@ -21,14 +21,24 @@ pub(crate) fn create(path: &Utf8Path, bytes: &[u8]) -> io::Result<bool> {
     }
 }
 
-/// The same without waiting for the disk: who reads it has to tell garbage from a record.
+/// The same without waiting for the disk, and under its name from the beginning: who reads it has to tell garbage, and the half
+/// of a record, from a record.
 pub(crate) fn create_unsynced(path: &Utf8Path, bytes: &[u8]) -> io::Result<bool> {
-    let file = write_unsynced(folder_of(path), bytes, |folder| fs::create_dir_all(folder))?;
-    match file.persist_noclobber(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error.error),
-    }
+    let create = || File::options().write(true).create_new(true).mode(0o644).open(path);
+    let created = match create() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder_of(path))?;
+            create()
+        }
+        other => other,
+    };
+    let mut file = match created {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        other => other?,
+    };
+    // Nothing of it stays if the disk is full.
+    file.write_all(bytes).inspect_err(|_| drop(fs::remove_file(path)))?;
+    Ok(true)
 }
 
 /// Writes a record, over whatever lies there.
@@ -60,28 +70,19 @@ pub(crate) fn make_folder(folder: &Utf8Path) -> io::Result<()> {
 }
 
 fn write(folder: &Utf8Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let file = write_unsynced(folder, bytes, make_folder)?;
-    file.as_file().sync_all()?;
-    Ok(file)
-}
-
-fn write_unsynced(
-    folder: &Utf8Path,
-    bytes: &[u8],
-    make: impl Fn(&Utf8Path) -> io::Result<()>,
-) -> io::Result<tempfile::NamedTempFile> {
     let create = || {
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY).permissions(Permissions::from_mode(0o644)).tempfile_in(folder)
     };
     let mut file = match create() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make(folder)?;
+            make_folder(folder)?;
             create()?
         }
         other => other?,
     };
     file.write_all(bytes)?;
+    file.as_file().sync_all()?;
     Ok(file)
 }
 

@@ -45,14 +45,9 @@ impl Cache {
         let key = Key::of_recipe(&bytes);
         let path = self.inner.layout.recipe(&key);
         let io = |error| CacheError::io("write", &path)(error);
-        match fs::read(&path) {
-            Ok(found) if found == bytes => {}
-            Ok(_) => record::replace(&path, &bytes).map_err(io)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Whoever came first wrote the same bytes.
-                self.create(&path, &bytes).map_err(io)?;
-            }
-            Err(error) => return Err(io(error)),
+        // Whoever came first wrote the same bytes, or what is left of them is damaged.
+        if !self.create(&path, &bytes).map_err(io)? && fs::read(&path).map_err(io)? != bytes {
+            record::replace(&path, &bytes).map_err(io)?;
         }
         Ok(key)
     }
@@ -153,17 +148,26 @@ impl Cache {
     }
 
     pub(crate) fn result_path(&self, key: &Key, number: u64) -> Utf8PathBuf {
-        self.inner.layout.results_of(key).join(name(number))
+        match number {
+            1 => self.inner.layout.first_result(key),
+            number => self.inner.layout.results_of(key).join(name(number)),
+        }
     }
 
     pub(crate) fn numbers(&self, key: &Key) -> Result<Numbers, CacheError> {
+        let mut numbers = Numbers::default();
+        let first = self.inner.layout.first_result(key);
+        match fs::symlink_metadata(&first) {
+            Ok(_) => numbers.results.push(1),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(CacheError::io("read", &first)(error)),
+        }
         let folder = self.inner.layout.results_of(key);
         let listing = match folder.read_dir_utf8() {
             Ok(listing) => listing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Numbers::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(numbers),
             Err(error) => return Err(CacheError::io("list", &folder)(error)),
         };
-        let mut numbers = Numbers::default();
         for entry in listing {
             let entry = entry.map_err(CacheError::io("list", &folder))?;
             let (text, list) = match entry.file_name().strip_suffix(QUARANTINED) {

@@ -6,7 +6,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use crate::layout::Blob;
+use crate::layout::{Blob, key_of_results};
 use crate::record::TEMPORARY;
 use crate::{Cache, CacheError, Key};
 
@@ -59,8 +59,9 @@ impl Cache {
     /// The keys that have results, in order.
     pub(crate) fn keys_with_results(&self) -> Result<Vec<Key>, CacheError> {
         let paths = grandchildren(&self.inner.layout.results())?;
-        let mut keys: Vec<Key> = paths.iter().filter_map(|path| path.file_name()?.parse().ok()).collect();
+        let mut keys: Vec<Key> = paths.iter().filter_map(|path| key_of_results(path.file_name()?)).collect();
         keys.sort_unstable();
+        keys.dedup();
         Ok(keys)
     }
 
@@ -83,12 +84,14 @@ impl Cache {
             }
         }
         for path in grandchildren(&layout.results())? {
-            match path.file_name().and_then(|name| name.parse().ok()) {
+            match path.file_name().and_then(key_of_results) {
                 Some(key) => {
                     survey.results.push(key);
                     let unfinished =
                         |path: &Utf8PathBuf| path.file_name().is_some_and(|name| name.starts_with(TEMPORARY));
-                    survey.strays.extend(children(&path)?.into_iter().filter(unfinished));
+                    if path.is_dir() {
+                        survey.strays.extend(children(&path)?.into_iter().filter(unfinished));
+                    }
                 }
                 None => survey.strays.push(path),
             }
@@ -97,6 +100,7 @@ impl Cache {
         survey.objects.sort_unstable();
         survey.recipes.sort_unstable();
         survey.results.sort_unstable();
+        survey.results.dedup();
         survey.strays.sort_unstable();
         Ok(survey)
     }

@@ -170,7 +170,11 @@ impl Cache {
         let renamed = match fs::rename(&staged.path, &path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let folder = path.parent().unwrap_or(&path);
-                record::make_folder(folder).and_then(|()| fs::rename(&staged.path, &path))
+                let made = match self.may_defer() {
+                    true => fs::create_dir_all(folder),
+                    false => record::make_folder(folder),
+                };
+                made.and_then(|()| fs::rename(&staged.path, &path))
             }
             other => other,
         };

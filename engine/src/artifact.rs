@@ -145,7 +145,7 @@ pub fn gc_roots(project: &Project, keep_runs: usize) -> Result<Roots, EngineErro
         if place >= keep_runs && !history.is_alive(id) {
             continue;
         }
-        if let Some(record) = RunRecord::fold(&history.events(id)?, false) {
+        if let Some(record) = RunRecord::fold(history.events(id)?, false) {
             roots.keys.extend(record.steps.iter().filter_map(|step| step.key));
             let outputs = record.steps.iter().flat_map(|step| step.outputs.values());
             roots.digests.extend(outputs.map(|artifact| artifact.digest));

@@ -183,7 +183,7 @@ fn fresh(
         paths: execution.resolved.paths.clone(),
         gpus,
     };
-    let place = StepFolder::at(Origin::Fresh.base(project, &card));
+    let mut place = StepFolder::at(Origin::Fresh.base(project, &card));
     // While this is held, no collection of garbage removes what is placed.
     let running = project.cache().running()?;
     let made = place.fill(project, step, &execution.resolved).map_err(EngineError::from).and_then(|()| {

@@ -1,7 +1,9 @@
 //! The step folder: what an attempt finds and where it writes; made for one attempt, then removed, or kept if that failed.
 
+use std::collections::BTreeSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
-use tidemill_cache::{CacheError, Place};
+use tidemill_cache::{CacheError, Frame, Place, RelPath};
 
 use crate::graph::Step;
 use crate::name::AttemptId;
@@ -12,7 +14,12 @@ use crate::project::Project;
 #[derive(Debug, Clone)]
 pub(crate) struct StepFolder {
     base: Utf8PathBuf,
+    /// Its folders, if it was made here.
+    frame: Option<Frame>,
 }
+
+const WORKING: &str = "folder";
+const TEMPORARY: &str = "tmp";
 
 impl StepFolder {
     /// Makes the folder with the step's inputs and the parent folders of its outputs.
@@ -25,7 +32,7 @@ impl StepFolder {
         step: &Step,
         resolved: &Resolved,
     ) -> Result<Self, CacheError> {
-        let folder = Self::of(project, id);
+        let mut folder = Self::of(project, id);
         let made = folder.fill(project, step, resolved);
         if made.is_err() {
             folder.discard(project);
@@ -36,7 +43,7 @@ impl StepFolder {
     /// The folder whose parts lie here, or will.
     #[must_use]
     pub(crate) fn at(base: Utf8PathBuf) -> Self {
-        Self { base }
+        Self { base, frame: None }
     }
 
     /// Where its parts lie.
@@ -52,24 +59,38 @@ impl StepFolder {
     }
 
     fn of(project: &Project, id: &AttemptId) -> Self {
-        Self { base: project.state().join("work").join(id.as_str()) }
+        Self::at(project.state().join("work").join(id.as_str()))
     }
 
     /// Fills it with the step's inputs and the parent folders of its outputs.
     ///
     /// # Errors
     /// As [`StepFolder::make`].
-    pub(crate) fn fill(&self, project: &Project, step: &Step, resolved: &Resolved) -> Result<(), CacheError> {
-        let make_folder = |path: &Utf8Path| project.cache().make_folder(path);
-        let make_parent = |path: &Utf8Path| path.parent().map_or(Ok(()), make_folder);
-        make_folder(&self.root())?;
-        make_folder(&self.temporary())?;
+    pub(crate) fn fill(
+        &mut self,
+        project: &Project,
+        step: &Step,
+        resolved: &Resolved,
+    ) -> Result<(), CacheError> {
+        let folders = folders(step, resolved);
+        let make_parent = |path: &RelPath| match path.parent() {
+            Some(parent) if !folders.contains(&below_base(&parent)) => {
+                let parent = parent.below(&self.root());
+                std::fs::create_dir_all(&parent).map_err(|source| CacheError::Io {
+                    action: "create",
+                    path: parent,
+                    source,
+                })
+            }
+            _ => Ok(()),
+        };
+        let frame = project.cache().make_frame(&self.base, folders.clone())?;
         // A folder goes before what lies in it.
         let mut materials: Vec<&Material> = resolved.materials.iter().collect();
         materials.sort_by(|left, right| left.at.cmp(&right.at));
         for material in materials {
+            make_parent(&material.at)?;
             let at = material.at.below(&self.root());
-            make_parent(&at)?;
             match &material.content {
                 // Two inputs may name the same file, or a folder and a file in it.
                 Content::Project { .. } if at.symlink_metadata().is_ok() => {}
@@ -80,21 +101,22 @@ impl StepFolder {
             }
         }
         for output in step.outputs.values() {
-            make_parent(&output.path.below(&self.root()))?;
+            make_parent(&output.path)?;
         }
+        self.frame = Some(frame);
         Ok(())
     }
 
     /// The working folder of the process.
     #[must_use]
     pub(crate) fn root(&self) -> Utf8PathBuf {
-        self.base.join("folder")
+        self.base.join(WORKING)
     }
 
     /// The TMPDIR of the process.
     #[must_use]
     pub(crate) fn temporary(&self) -> Utf8PathBuf {
-        self.base.join("tmp")
+        self.base.join(TEMPORARY)
     }
 
     /// A file beside the folder that the process does not find by looking around.
@@ -105,8 +127,40 @@ impl StepFolder {
 
     /// Removes it. What cannot be removed now is removed by a later run.
     pub(crate) fn discard(&self, project: &Project) {
-        if let Err(error) = project.cache().discard(&self.base) {
+        self.removed(project.cache().discard(&self.base));
+    }
+
+    /// Removes it after an attempt of which no process is left; its parts may serve the next.
+    pub(crate) fn recycle(&self, project: &Project) {
+        match &self.frame {
+            Some(frame) => self.removed(project.cache().recycle(&self.base, frame)),
+            None => self.discard(project),
+        }
+    }
+
+    fn removed(&self, removed: Result<(), CacheError>) {
+        if let Err(error) = removed {
             tracing::warn!(folder = %self.base, %error, "a step folder could not be removed");
         }
     }
+}
+
+/// The folders that a step folder has before anything is placed in it, relative to its base, each with those above it: but for
+/// those that an input brings with it.
+fn folders(step: &Step, resolved: &Resolved) -> BTreeSet<Utf8PathBuf> {
+    let mut folders: BTreeSet<Utf8PathBuf> = [WORKING, TEMPORARY].map(Utf8PathBuf::from).into();
+    let brought: BTreeSet<&RelPath> = resolved.materials.iter().map(|material| &material.at).collect();
+    let is_brought = |folder: &RelPath| {
+        std::iter::successors(Some(folder.clone()), RelPath::parent).any(|above| brought.contains(&above))
+    };
+    let outputs = step.outputs.values().map(|output| &output.path);
+    for place in brought.iter().copied().chain(outputs) {
+        let above = std::iter::successors(place.parent(), RelPath::parent);
+        folders.extend(above.filter(|folder| !is_brought(folder)).map(|folder| below_base(&folder)));
+    }
+    folders
+}
+
+fn below_base(path: &RelPath) -> Utf8PathBuf {
+    path.below(Utf8Path::new(WORKING))
 }

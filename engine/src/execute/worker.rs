@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tidemill_cache::{ActionResult, CacheError, NewResult, Usage};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::cancel::{Cancellation, Urgency};
 use super::folder::StepFolder;
@@ -36,6 +37,8 @@ pub struct Attempt {
     pub gpus: Vec<String>,
     /// Where its log grows.
     pub log: Utf8PathBuf,
+    /// Is told of the step when its process, and all that it left behind, has ended well.
+    pub vacated: UnboundedSender<usize>,
 }
 
 /// What an attempt gave.
@@ -88,10 +91,17 @@ impl Work {
         cancel: &Cancellation,
     ) -> Result<Finished, (Failure, Option<Utf8PathBuf>)> {
         let folder = Arc::new(self.blocking(Self::prepare).await.map_err(|failure| (failure, None))?);
-        let finished = self.run_in(&folder, warden, cancel).await;
-        let failure = finished.as_ref().err().cloned();
-        let kept = self.blocking(move |work| work.put_away(&folder, failure.as_ref())).await;
-        finished.map_err(|failure| (failure, kept))
+        let ran = self.run_in(&folder, warden, cancel).await;
+        if ran.is_ok() {
+            // The loop may be gone: then nobody waits for the place.
+            let _ = self.attempt.vacated.send(self.attempt.step.get());
+        }
+        self.blocking(move |work| {
+            let finished = ran.and_then(|usage| work.finish(&folder, usage));
+            let kept = work.put_away(&folder, finished.as_ref().err());
+            finished.map_err(|failure| (failure, kept))
+        })
+        .await
     }
 
     async fn run_in(
@@ -99,7 +109,7 @@ impl Work {
         folder: &Arc<StepFolder>,
         warden: &LazyWarden,
         cancel: &Cancellation,
-    ) -> Result<Finished, Failure> {
+    ) -> Result<Usage, Failure> {
         let started = Instant::now();
         let command = self.command(folder)?;
         let warden = warden.get().await.map_err(lost)?;
@@ -117,12 +127,10 @@ impl Work {
             peak_memory: exit.peak_memory,
         };
         match exit.status {
-            Status::Code(0) => {}
-            Status::Code(code) => return Err(Failure::Step(StepFailure::Exit { code })),
-            Status::Signal(signal) => return Err(Failure::Step(StepFailure::Signal { signal })),
+            Status::Code(0) => Ok(usage),
+            Status::Code(code) => Err(Failure::Step(StepFailure::Exit { code })),
+            Status::Signal(signal) => Err(Failure::Step(StepFailure::Signal { signal })),
         }
-        let folder = Arc::clone(folder);
-        self.blocking(move |work| work.finish(&folder, usage)).await
     }
 
     fn prepare(&self) -> Result<StepFolder, Failure> {
@@ -195,7 +203,7 @@ impl Work {
             kept::forget(&self.project, &self.attempt.graph.pipeline, &self.step().id);
         }
         let Some(failure) = failure.filter(|failure| kept::is_worth_keeping(failure)) else {
-            folder.discard(&self.project);
+            folder.recycle(&self.project);
             return None;
         };
         match kept::keep(&self.project, folder, &self.card(folder, failure)) {

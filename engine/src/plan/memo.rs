@@ -288,7 +288,8 @@ impl Memo {
         self.is_put_away = false;
     }
 
-    /// Puts away what is known, if that is something else than before.
+    /// Puts away what is known, if that is something else than before. `made` are the steps whose newest result this process
+    /// recorded itself, once.
     ///
     /// # Errors
     /// If the cache cannot be read.
@@ -297,6 +298,7 @@ impl Memo {
         project: &Project,
         graph: &Graph,
         observations: &Observations,
+        made: impl Fn(StepIndex) -> bool,
     ) -> Result<(), EngineError> {
         let (Some(name), Some(before)) = (&graph.name, &self.mark) else { return Ok(()) };
         if self.is_put_away {
@@ -307,9 +309,16 @@ impl Memo {
         let (Some(mark), Some(recorded)) = (cache.records_mark(), cache.keys_changed_since(before)) else {
             return Ok(());
         };
-        let recorded: HashSet<Key> = recorded.into_iter().collect();
-        for entry in &mut self.entries {
-            let Some(known) = entry.as_ref().filter(|entry| recorded.contains(&entry.key)) else { continue };
+        let mut times: HashMap<Key, u32> = HashMap::with_capacity(recorded.len());
+        recorded.into_iter().for_each(|key| *times.entry(key).or_default() += 1);
+        for (place, entry) in self.entries.iter_mut().enumerate() {
+            let Some(known) = entry else { continue };
+            match times.get(&known.key) {
+                None => continue,
+                // That was this process itself.
+                Some(1) if made(StepIndex::new(place)) => continue,
+                Some(_) => {}
+            }
             let newest = cache.result(&known.key)?;
             let is_newest = newest.is_some_and(|newest| {
                 known

@@ -2,13 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::process::{Command, Stdio};
+use std::os::fd::OwnedFd;
 
+use super::MARKS;
 use super::output::Output;
 use super::redact::Redactor;
+use super::start::{self, Start};
 use super::table::RawPid;
 use super::wire::{Fault, Order, Refusal};
-use super::{MARKS, sys};
 
 /// A command that runs.
 pub(super) struct Launched {
@@ -29,16 +30,19 @@ pub(super) fn launch(order: &Order, mark: &str) -> Result<Launched, Refusal> {
     let mut outputs = Vec::new();
     let streams = streams(order, log, &mut outputs)
         .map_err(|error| machine("its output cannot be prepared", &error))?;
-    let mut command = Command::new(program(order));
-    command.args(&order.argv[1..]).current_dir(&order.folder).env_clear().envs(&order.env);
-    command.env(MARKS[0], &order.attempt).env(MARKS[1], mark);
-    command.stdin(Stdio::null()).stdout(streams.0).stderr(streams.1);
-    sys::make_leader(&mut command, rustix::process::getpid());
-    let child = command.spawn().map_err(|error| {
+    let marks = [(MARKS[0], order.attempt.as_str()), (MARKS[1], mark)];
+    let given = order.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let given = given.filter(|(name, _)| marks.iter().all(|(mark, _)| mark != name));
+    let start = Start {
+        argv: &order.argv,
+        env: given.chain(marks).collect(),
+        folder: order.folder.as_str(),
+        streams,
+    };
+    let pid = start::start(&start).map_err(|error| {
         let (fault, reason) = explain(order, &error);
         refuse(fault, reason)
     })?;
-    let pid = RawPid::try_from(child.id()).expect("process ids are small positive numbers");
     Ok(Launched { pid, outputs })
 }
 
@@ -50,23 +54,25 @@ fn open_log(order: &Order) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(&order.log)
 }
 
-/// Stdout and stderr. Without secrets both are the log itself, so that it grows while the command runs and keeps their
-/// order; with secrets both are one pipe.
-fn streams(order: &Order, log: File, outputs: &mut Vec<Output>) -> io::Result<(Stdio, Stdio)> {
+/// Stdin, stdout and stderr. The first is empty. Without secrets the others are the log itself, so that it grows while the command
+/// runs and keeps their order; with secrets both are one pipe.
+fn streams(order: &Order, log: File, outputs: &mut Vec<Output>) -> io::Result<[File; 3]> {
+    let nothing = File::open("/dev/null")?;
     let (out, err) = if order.redact.is_empty() {
-        (Stdio::from(log.try_clone()?), Stdio::from(log))
+        (log.try_clone()?, log)
     } else {
         let redactor = Redactor::new(&order.redact).map_err(io::Error::other)?;
         let (output, writer) = Output::redacted(log, redactor)?;
         outputs.push(output);
-        (Stdio::from(writer.try_clone()?), Stdio::from(writer))
+        let writer = File::from(OwnedFd::from(writer));
+        (writer.try_clone()?, writer)
     };
     if !order.capture {
-        return Ok((out, err));
+        return Ok([nothing, out, err]);
     }
     let (output, writer) = Output::kept()?;
     outputs.push(output);
-    Ok((Stdio::from(writer), err))
+    Ok([nothing, OwnedFd::from(writer).into(), err])
 }
 
 /// Why a command could not be executed, in words: the system's own do not say what was not found.

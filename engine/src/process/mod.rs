@@ -7,7 +7,7 @@
 //! If warden and engine are both killed, the leaders die by their death signal, and [`sweep()`] finds the rest.
 //!
 //! ```text
-//! engine: handle ──socket, JSON lines (wire)──▶ warden ─ launch, output, redact
+//! engine: handle ──socket, JSON lines (wire)──▶ warden ─ launch ─ start, output, redact
 //!                     │                              └ family ─ table
 //!                     └ load, gpu: what they use while they run
 //! ```
@@ -24,6 +24,7 @@ mod lazy;
 mod load;
 mod output;
 mod redact;
+mod start;
 mod sweep;
 mod sys;
 mod table;

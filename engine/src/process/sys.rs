@@ -7,13 +7,9 @@
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsRawFd as _, RawFd};
-use std::os::unix::process::CommandExt as _;
-use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
-
-use rustix::process::Pid;
 
 use super::command::Status;
 
@@ -82,40 +78,84 @@ fn disposition(signal: libc::c_int, handler: libc::sighandler_t) -> io::Result<(
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Makes the calling process the leader of a session of its own that dies with its parent and has the usual signals. Between its
+/// birth and its program; it allocates nothing.
+pub(super) fn lead(parent: i32) -> io::Result<()> {
+    die_with_parent(parent)?;
+    rustix::process::setsid()?;
+    // What this program ignores must not be ignored by what it starts.
+    ENDINGS.iter().chain(&[libc::SIGPIPE]).try_for_each(|signal| disposition(*signal, libc::SIG_DFL))
+}
+
 /// Makes a command the leader of a session of its own that dies with its warden and has the usual signals.
-pub(super) fn make_leader(command: &mut Command, warden: Pid) {
+#[cfg(not(target_os = "linux"))]
+pub(super) fn make_leader(command: &mut std::process::Command, warden: rustix::process::Pid) {
+    use std::os::unix::process::CommandExt as _;
     let prepare = move || {
-        die_with_parent(warden)?;
-        rustix::process::setsid()?;
-        ENDINGS.iter().try_for_each(|signal| disposition(*signal, libc::SIG_DFL))?;
+        lead(warden.as_raw_pid())?;
         unblock_signals()
     };
-    // SAFETY: the closure runs between fork and exec and only makes system calls (prctl, getppid, setsid, sigaction,
-    // sigprocmask) that are async-signal-safe; it allocates nothing, takes no lock and owns nothing but a number.
+    // SAFETY: the closure runs between fork and exec and only makes system calls (getppid, setsid, sigaction, sigprocmask) that
+    // are async-signal-safe; it allocates nothing, takes no lock and owns nothing but a number.
     unsafe { command.pre_exec(prepare) };
 }
 
 #[cfg(target_os = "linux")]
-fn die_with_parent(warden: Pid) -> io::Result<()> {
+fn die_with_parent(parent: i32) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    // If the warden died before the call above, nobody will send the signal.
-    if rustix::process::getppid() == Some(warden) { Ok(()) } else { Err(rustix::io::Errno::SRCH.into()) }
+    // If the parent died before the call above, nobody will send the signal.
+    match rustix::process::getppid() {
+        Some(present) if present.as_raw_pid() == parent => Ok(()),
+        _ => Err(rustix::io::Errno::SRCH.into()),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn die_with_parent(_warden: Pid) -> io::Result<()> {
+fn die_with_parent(_parent: i32) -> io::Result<()> {
     Ok(())
 }
 
-fn unblock_signals() -> io::Result<()> {
-    // SAFETY: a zeroed `sigset_t` is made a valid empty set by `sigemptyset` before it is read; both calls are
-    // async-signal-safe and get valid pointers.
-    let answer = unsafe {
+/// Blocks all signals; those that were blocked before.
+#[cfg(target_os = "linux")]
+pub(super) fn block_signals() -> io::Result<libc::sigset_t> {
+    // SAFETY: a zeroed `sigset_t` is made a valid full set before it is read, and the other is written by the call; both
+    // pointers are to live values.
+    unsafe {
+        let (mut all, mut before): (libc::sigset_t, libc::sigset_t) =
+            (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigfillset(&raw mut all);
+        match libc::sigprocmask(libc::SIG_SETMASK, &raw const all, &raw mut before) {
+            0 => Ok(before),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// Blocks these signals and no others. Async-signal-safe.
+pub(super) fn set_signals(blocked: &libc::sigset_t) -> io::Result<()> {
+    // SAFETY: the pointer is to a live, valid set; the call is async-signal-safe.
+    match unsafe { libc::sigprocmask(libc::SIG_SETMASK, blocked, std::ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Blocks no signal. Async-signal-safe.
+pub(super) fn unblock_signals() -> io::Result<()> {
+    // SAFETY: a zeroed `sigset_t` is made a valid empty set by `sigemptyset`, which is async-signal-safe.
+    let none = unsafe {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut())
+        none
     };
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    set_signals(&none)
+}
+
+/// Waits for the end of a child that is about to end.
+#[cfg(target_os = "linux")]
+pub(super) fn wait_for(pid: i32) {
+    // SAFETY: asks for no status; a child that is none is an error that tells that it is gone.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
 }
 
 /// A child that ended.

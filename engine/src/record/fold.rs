@@ -1,5 +1,6 @@
 //! What a run's events amount to. A journal that was cut at any event gives a record too.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
@@ -84,8 +85,10 @@ pub struct AttemptRecord {
 impl RunRecord {
     /// Folds the events of a run; none if they do not begin with its start.
     #[must_use]
-    pub fn fold(events: &[Stamped], alive: bool) -> Option<Self> {
-        let (first, rest) = events.split_first()?;
+    pub fn fold<E: Borrow<Stamped>>(events: impl IntoIterator<Item = E>, alive: bool) -> Option<Self> {
+        let mut rest = events.into_iter();
+        let first = rest.next()?;
+        let first = first.borrow();
         let Event::RunStarted { run, pipeline, file, cause, git, overrides, params, graph, .. } =
             &first.event
         else {
@@ -111,6 +114,7 @@ impl RunRecord {
         };
         let mut places = BTreeMap::new();
         for stamped in rest {
+            let stamped = stamped.borrow();
             let elapsed = stamped.at.duration_since(first.at).as_millis();
             record.wall_ms = u64::try_from(elapsed).unwrap_or(0);
             record.add(stamped, &mut places);
@@ -293,7 +297,7 @@ mod tests {
     #[test]
     fn a_journal_that_is_cut_anywhere_gives_a_record() {
         let events = story();
-        assert!(RunRecord::fold(&[], false).is_none());
+        assert!(RunRecord::fold(story().drain(..0), false).is_none());
         for length in 1..events.len() {
             let record = RunRecord::fold(&events[..length], false).unwrap();
             assert_eq!(record.outcome, None, "cut after {length}");

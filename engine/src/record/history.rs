@@ -268,19 +268,26 @@ impl History {
     }
 
     /// The events of a run as the journal has them.
-    pub(super) fn written(&self, run: &RunId) -> Result<Vec<Stamped>, RecordError> {
+    fn written(&self, run: &RunId) -> Result<Vec<Stamped>, RecordError> {
+        self.each_written(run)?.collect()
+    }
+
+    /// The same, read one by one: a journal may be long.
+    pub(super) fn each_written(
+        &self,
+        run: &RunId,
+    ) -> Result<impl Iterator<Item = Result<Stamped, RecordError>>, RecordError> {
         let path = self.journal(run);
-        let io = |source| RecordError::Io { path: path.clone(), source };
         let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(io(error)),
+            Ok(file) => Some(BufReader::new(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => return Err(RecordError::Io { path, source }),
         };
-        let mut events = Vec::new();
-        for line in BufReader::new(file).split(b'\n') {
-            events.extend(serde_json::from_slice::<Stamped>(&line.map_err(io)?).ok());
-        }
-        Ok(events)
+        let lines = file.into_iter().flat_map(|file| file.split(b'\n'));
+        Ok(lines.filter_map(move |line| match line {
+            Ok(line) => serde_json::from_slice(&line).ok().map(Ok),
+            Err(source) => Some(Err(RecordError::Io { path: path.clone(), source })),
+        }))
     }
 
     /// The lists of cached steps that the journal of a run names: objects of the cache that it needs.
@@ -329,7 +336,7 @@ impl History {
 
     /// The record of a run that is known to live or not.
     pub(super) fn folded(&self, run: &RunId, alive: bool) -> Result<Option<RunRecord>, RecordError> {
-        Ok(RunRecord::fold(&self.events(run)?, alive))
+        Ok(RunRecord::fold(self.events(run)?, alive))
     }
 }
 

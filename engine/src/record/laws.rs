@@ -210,7 +210,7 @@ impl World {
         ids.iter()
             .filter_map(|id| {
                 let alive = self.history.is_alive(id);
-                RunRecord::fold(&self.history.events(id).unwrap(), alive)
+                RunRecord::fold(self.history.events(id).unwrap(), alive)
             })
             .collect()
     }

@@ -13,7 +13,7 @@ pub(super) fn run(id: &str, metrics: &[(&str, f64)], params: &[(&str, Value)]) -
     let step = StepId::new(&StepName::new("evaluate").unwrap(), &[]);
     let metrics = metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
     let params = params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    RunRecord::fold(&events(id, "p", params, vec![(step, metrics)]), false).unwrap()
+    RunRecord::fold(events(id, "p", params, vec![(step, metrics)]), false).unwrap()
 }
 
 /// The events of a run that began at the time in its id, if there is one, and succeeded.

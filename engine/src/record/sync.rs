@@ -247,7 +247,13 @@ fn read(history: &History, run: &RunId, inode: i64) -> Result<Entry, RecordError
     let alive = history.is_alive(run);
     let stamp = stamp(history, run).unwrap_or_default();
     // An index needs no step of which nothing is told but that it was found.
-    let record = RunRecord::fold(&history.written(run)?, alive);
+    let mut failed = None;
+    let events =
+        history.each_written(run)?.map_while(|event| event.map_err(|error| failed = Some(error)).ok());
+    let record = RunRecord::fold(events, alive);
+    if let Some(error) = failed {
+        return Err(error);
+    }
     Ok(Entry { id: run.clone(), inode, stamp, alive, record })
 }
 

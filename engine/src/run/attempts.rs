@@ -98,6 +98,7 @@ impl Conductor {
             run: self.facts.clone(),
             gpus,
             log,
+            vacated: self.vacated.0.clone(),
         };
         let (project, warden, cancel) = (self.project.clone(), self.warden.clone(), self.cancel.clone());
         self.attempts.spawn(async move {
@@ -162,6 +163,10 @@ impl Conductor {
                 }
             }
             End::Attempt { step, id, execution, result, took, lease } => {
+                // What was told of this attempt must not be taken for a later one of the same step.
+                while let Ok(step) = self.vacated.1.try_recv() {
+                    self.machine.vacate(step);
+                }
                 self.pulses.ended(step, &id);
                 match *result {
                     Ok(finished) => {
@@ -188,7 +193,7 @@ impl Conductor {
         self.remembered[step] = false;
         let saved_ms = finished.result.usage.wall_ms;
         let (key, reads) = (execution.resolved.key, execution.resolved.reads());
-        self.learned.insert(step, Learned { key, saved_ms, reads });
+        self.learned.insert(step, Learned { key, saved_ms, made: true, reads });
         let before = execution.expected.clone().or_else(|| self.outputs[step].clone());
         let restored = self.restore.remove(&step).is_some() || execution.expected.is_some();
         let usage = finished.result.usage;
@@ -227,6 +232,7 @@ impl Conductor {
 
     /// What a step that ran again gave is not what it gave before: decisions that rest on the old bytes are void.
     fn other_bytes(&mut self, step: usize) {
+        self.rests_on_old_bytes = true;
         for (next, upstream) in (0..self.graph.steps.len()).map(|next| (next, self.machine.upstream(next))) {
             if upstream.contains(&step) {
                 self.foreseen[next] = None;
@@ -247,6 +253,8 @@ impl Conductor {
         let key = execution.resolved.key;
         self.note_contest(execution.contest.as_ref(), key)?;
         if let Some(effect) = &self.step(step).effect {
+            // What the world was changed by must outlast a power failure.
+            self.project.cache().sync_result(&finished.result)?;
             let success = Success {
                 key,
                 run: self.id.clone(),

