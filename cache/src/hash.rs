@@ -53,15 +53,17 @@ pub(crate) fn of_open(file: &File, size: u64) -> io::Result<Digest> {
     {
         return Ok(digest);
     }
-    in_turn(file)
+    in_turn(file, size)
 }
 
 /// By one thread, to the end of the file.
-fn in_turn(mut file: &File) -> io::Result<Digest> {
+fn in_turn(mut file: &File, size: u64) -> io::Result<Digest> {
     use io::Seek as _;
     file.rewind()?;
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; SMALL_BUFFER];
+    // A file that has no size until it is read gets the usual buffer.
+    let whole = usize::try_from(size).unwrap_or(SMALL_BUFFER).saturating_add(1);
+    let mut buffer = vec![0; if size == 0 { SMALL_BUFFER } else { whole.min(SMALL_BUFFER) }];
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(Digest::from_hash(hasher.finalize())),
@@ -127,7 +129,7 @@ mod tests {
             let file = File::open(&path).unwrap();
             let expected = Digest::of(&bytes[..length]);
             assert_eq!(in_blocks(&file, length as u64).unwrap(), Some(expected), "{length} bytes");
-            assert_eq!(in_turn(&file).unwrap(), expected);
+            assert_eq!(in_turn(&file, length as u64).unwrap(), expected);
             assert_eq!(in_blocks(&file, length as u64 + 1).unwrap(), None, "it is shorter than expected");
         }
     }

@@ -41,13 +41,20 @@ impl Cache {
     /// # Errors
     /// If it has no canonical form or cannot be written.
     pub fn put_recipe(&self, recipe: &Document) -> Result<Key, CacheError> {
-        let bytes = recipe.encode()?;
-        let key = Key::of_recipe(&bytes);
+        self.put_recipe_bytes(&recipe.encode()?)
+    }
+
+    /// Keeps a recipe that was encoded already under its key.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn put_recipe_bytes(&self, bytes: &[u8]) -> Result<Key, CacheError> {
+        let key = Key::of_recipe(bytes);
         let path = self.inner.layout.recipe(&key);
         let io = |error| CacheError::io("write", &path)(error);
         // Whoever came first wrote the same bytes, or what is left of them is damaged.
-        if !self.create(&path, &bytes).map_err(io)? && fs::read(&path).map_err(io)? != bytes {
-            record::replace(&path, &bytes).map_err(io)?;
+        if !self.create(&path, bytes).map_err(io)? && fs::read(&path).map_err(io)? != bytes {
+            record::replace(&path, bytes).map_err(io)?;
         }
         Ok(key)
     }

@@ -184,6 +184,7 @@ mod tests {
             verdict,
             reason: reason.to_owned(),
             key: None,
+            has_result: false,
             expected_ms: None,
         }
     }

@@ -45,7 +45,14 @@ pub async fn get(project: &Project, graph: &Graph, reference: &str) -> Result<Fo
     let scope = Scope::of(graph, &selection)?;
     let warden = LazyWarden::new(project.program(), project.state());
     let observations = observe(project, graph, &warden).await?;
-    let decider = Decider { project, graph, observations: &observations, warden: &warden };
+    let decider = Decider {
+        project,
+        graph,
+        observations: &observations,
+        warden: &warden,
+        known: None,
+        keeps_recipes: true,
+    };
     let memo = Memo::open(project, graph, &observations, &scope);
     let Foresight { foreseen, .. } = foresee(&decider, &scope, &memo).await?;
     warden.shutdown().await;

@@ -319,6 +319,9 @@ pub trait Subscriber: Send {
     /// Takes an event.
     fn on(&mut self, event: &Stamped);
 
+    /// The run has nothing more to tell for now: who gathers events should pass them on.
+    fn flush(&mut self) {}
+
     /// Whether it is enough to hear how many steps were found in the cache, instead of each.
     fn takes_lists(&self) -> bool {
         false

@@ -1,11 +1,12 @@
 //! The worker: one attempt of one step, the same five things everywhere: place inputs, run, watch, take outputs, publish.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tidemill_cache::{ActionResult, CacheError, NewResult, Usage};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 
 use super::cancel::{Cancellation, Urgency};
 use super::folder::StepFolder;
@@ -33,12 +34,19 @@ pub struct Attempt {
     pub execution: Execution,
     /// Facts of the run.
     pub run: RunFacts,
-    /// The ids of the GPUs that it may use.
-    pub gpus: Vec<String>,
     /// Where its log grows.
     pub log: Utf8PathBuf,
     /// Is told of the step when its process, and all that it left behind, has ended well.
     pub vacated: UnboundedSender<usize>,
+}
+
+/// The place of an attempt: the ids of the GPUs that it may use.
+#[derive(Debug)]
+pub enum Turn {
+    /// It has it.
+    Now(Vec<String>),
+    /// It gets it when there is one; until then it prepares. If the sender goes, it is not to run.
+    Later(oneshot::Receiver<Vec<String>>),
 }
 
 /// What an attempt gave.
@@ -57,7 +65,7 @@ const TAIL_LINES: usize = 20;
 /// How much of the end of a log is read for that, in bytes.
 const TAIL_BYTES: u64 = 64 * 1024;
 
-/// Runs a step once.
+/// Runs a step once; also what that took from when it had its place. None: it was not to run.
 ///
 /// # Errors
 /// If it fails, the machine fails, or it is cancelled; with the end of its log.
@@ -65,19 +73,38 @@ pub async fn attempt(
     project: &Project,
     warden: &LazyWarden,
     attempt: Attempt,
+    turn: Turn,
     cancel: &Cancellation,
-) -> Result<Finished, FailureReport> {
-    let work = Arc::new(Work { project: project.clone(), attempt });
-    let result = work.run(warden, cancel).await;
+) -> Option<(Result<Finished, FailureReport>, Duration)> {
+    let work = Arc::new(Work { project: project.clone(), attempt, gpus: OnceLock::new() });
+    let prepared = work.blocking(Work::prepare).await;
+    let gpus = match turn {
+        Turn::Now(gpus) => Some(gpus),
+        Turn::Later(turn) => turn.await.ok(),
+    };
+    let Some(gpus) = gpus else {
+        if let Ok(folder) = prepared {
+            work.blocking(move |work| folder.recycle(&work.project)).await;
+        }
+        return None;
+    };
+    let began = Instant::now();
+    work.gpus.get_or_init(|| gpus);
+    let result = match prepared {
+        Ok(folder) => work.run(Arc::new(folder), warden, cancel).await,
+        Err(failure) => Err((failure, None)),
+    };
     if let Err((Failure::Infrastructure(InfraFailure::SupervisorLost { .. }), _)) = &result {
         warden.forget().await;
     }
-    result.map_err(|(failure, kept)| work.report(failure, kept))
+    Some((result.map_err(|(failure, kept)| work.report(failure, kept)), began.elapsed()))
 }
 
 struct Work {
     project: Project,
     attempt: Attempt,
+    /// The ids of its GPUs, once it has its place.
+    gpus: OnceLock<Vec<String>>,
 }
 
 impl Work {
@@ -85,12 +112,16 @@ impl Work {
         self.attempt.graph.step(self.attempt.step)
     }
 
+    fn gpus(&self) -> &[String] {
+        self.gpus.get().map_or(&[], Vec::as_slice)
+    }
+
     async fn run(
         self: &Arc<Self>,
+        folder: Arc<StepFolder>,
         warden: &LazyWarden,
         cancel: &Cancellation,
     ) -> Result<Finished, (Failure, Option<Utf8PathBuf>)> {
-        let folder = Arc::new(self.blocking(Self::prepare).await.map_err(|failure| (failure, None))?);
         let ran = self.run_in(&folder, warden, cancel).await;
         if ran.is_ok() {
             // The loop may be gone: then nobody waits for the place.
@@ -179,7 +210,7 @@ impl Work {
             step: self.step(),
             run: &self.attempt.run,
             attempt: &self.attempt.id,
-            gpus: &self.attempt.gpus,
+            gpus: self.gpus(),
             paths: &self.attempt.execution.resolved.paths,
             folder,
         }
@@ -217,7 +248,7 @@ impl Work {
     }
 
     fn card(&self, folder: &StepFolder, failure: &Failure) -> Card {
-        let Attempt { id, graph, execution, run, gpus, .. } = &self.attempt;
+        let Attempt { id, graph, execution, run, .. } = &self.attempt;
         let invocation = self.invocation(folder);
         Card {
             attempt: id.clone(),
@@ -230,7 +261,7 @@ impl Work {
             command: invocation.command(),
             declared: invocation.declared(),
             paths: execution.resolved.paths.clone(),
-            gpus: gpus.clone(),
+            gpus: self.gpus().to_vec(),
         }
     }
 
@@ -257,7 +288,7 @@ impl Work {
         let key = self.attempt.execution.resolved.key;
         let result = match step.cache {
             true => cache
-                .put_recipe(&self.attempt.execution.resolved.recipe)
+                .put_recipe_bytes(&self.attempt.execution.resolved.recipe)
                 .and_then(|_| cache.publish(&key, new))
                 .map_err(|error| storage(&error))?,
             false => new.unpublished(key),

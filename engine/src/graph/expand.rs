@@ -1,6 +1,7 @@
 //! Fan-out: every step of the file becomes one step per combination of its matrix, with all values filled in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tidemill_cache::Digest;
 
@@ -14,7 +15,7 @@ use super::clash::{self, Project};
 use super::condition::Known;
 use super::edges::{self, Layout, Place};
 use super::fill::Filler;
-use super::{Action, Effect, Fingerprint, Output, Resources, Step, path, with};
+use super::{Action, Common, Effect, Fingerprint, Output, Resources, Step, Steps, path, with};
 
 /// More steps are refused.
 const MOST_STEPS: usize = 1 << 20;
@@ -24,17 +25,24 @@ pub(super) fn expand(
     spec: &Spec<'_>,
     request: &LoadRequest<'_>,
     problems: &mut Problems,
-) -> (Vec<Step>, Vec<(String, Digest)>) {
+) -> (Steps, Vec<(String, Digest)>) {
     let layout = layout(spec, problems);
     let mut project = Project::default();
-    let mut steps = Vec::new();
+    let count = layout.values().filter_map(|place| place.axes.count()).sum();
+    let mut steps = Steps::with_capacity(count);
     for step in &spec.steps {
         let Some(place) = layout.get(step.name.as_str()) else { continue };
+        let common = Arc::new(common(step));
         for index in 0..place.axes.count().unwrap_or(0) {
             let combination = place.axes.combination(index);
             let values = place.axes.values(&combination);
-            let expander = Expander { step, spec, request, layout: &layout, values: &values };
-            steps.extend(expander.expand(&mut project, problems));
+            let expander =
+                Expander { step, common: &common, spec, request, layout: &layout, values: &values };
+            let Some(mut expanded) = expander.expand(&mut project, problems) else { continue };
+            if let Some(before) = steps.iter().next_back() {
+                expanded.share(before);
+            }
+            steps.push(expanded);
         }
     }
     project.check(request.file.file_name(), problems);
@@ -64,8 +72,30 @@ fn layout<'a>(spec: &'a Spec<'_>, problems: &mut Problems) -> Layout<'a> {
     layout
 }
 
+fn common(step: &StepSpec<'_>) -> Common {
+    Common {
+        name: step.name.clone(),
+        description: step.description.clone(),
+        stage: step.stage.clone(),
+        pass_env: step.pass_env.clone(),
+        tools: step.tools.clone(),
+        secrets: step.secrets.clone(),
+        retries: step.retries,
+        timeout: step.timeout,
+        cache: step.cache,
+        resources: Resources {
+            cpus: step.resources.cpus,
+            memory: step.resources.memory,
+            gpus: step.resources.gpus,
+            tokens: step.resources.tokens.iter().cloned().collect(),
+        },
+        line: step.line,
+    }
+}
+
 struct Expander<'a> {
     step: &'a StepSpec<'a>,
+    common: &'a Arc<Common>,
     spec: &'a Spec<'a>,
     request: &'a LoadRequest<'a>,
     layout: &'a Layout<'a>,
@@ -107,34 +137,19 @@ impl Expander<'_> {
         let gate = step.gate.iter().filter_map(|gate| known.gate(gate, problems)).collect();
         let action = action?;
         Some(Step {
-            effect: self.effect(&id, &action, self.request.catalog, problems),
+            effect: self.effect(&id, &action, self.request.catalog, problems).map(Box::new),
             id,
-            name: step.name.clone(),
+            common: Arc::clone(self.common),
             axes: self.values.iter().map(|(axis, value)| (axis.clone(), value.clone())).collect(),
-            description: step.description.clone(),
-            stage: step.stage.clone(),
             action,
             inputs: inputs.into(),
             outputs: outputs.into(),
             needs: edges::needs(step, self.layout),
             params: filler.used().into(),
             env,
-            pass_env: step.pass_env.clone(),
-            tools: step.tools.clone(),
-            secrets: step.secrets.clone(),
-            fingerprint,
+            fingerprint: fingerprint.map(Box::new),
             left_out,
             gate,
-            retries: step.retries,
-            timeout: step.timeout,
-            cache: step.cache,
-            resources: Resources {
-                cpus: step.resources.cpus,
-                memory: step.resources.memory,
-                gpus: step.resources.gpus,
-                tokens: step.resources.tokens.iter().cloned().collect(),
-            },
-            line: step.line,
         })
     }
 

@@ -46,7 +46,7 @@ fn build(spec: Spec<'_>, request: &LoadRequest<'_>, problems: &mut Problems) -> 
         name: None,
         definitions: Vec::new(),
         globs,
-        steps: steps.into(),
+        steps,
         order: Vec::new(),
     };
     graph.order = order::order(&graph);

@@ -44,8 +44,8 @@ pub use keep::{keep, kept};
 pub use layout::Direction;
 pub use load::load;
 pub use model::{
-    Action, Definition, Effect, Fingerprint, GateCondition, Graph, Input, Output, Piece, Resources, RunField,
-    Source, Step, StepIndex,
+    Action, Common, Definition, Effect, Fingerprint, GateCondition, Graph, Input, Output, Piece, Resources,
+    RunField, Source, Step, StepIndex,
 };
 pub use names::{Named, Names, names};
 pub use outline::{Axis, Edge, Flow, Join, Node, Outline, OutlineError, Port};

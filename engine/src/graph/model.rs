@@ -1,6 +1,7 @@
 //! The graph: what is to be done, with every parameter and matrix value filled in, and nothing yet known of the cache.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,14 +112,10 @@ impl Graph {
 pub struct Step {
     /// Its id, with matrix values.
     pub id: StepId,
-    /// Its name in the file.
-    pub name: StepName,
+    /// What all combinations of its matrix have in common: its fields are read as if they were the step's own.
+    pub common: Arc<Common>,
     /// Its matrix values.
     pub axes: Few<AxisName, Value>,
-    /// What it says of itself.
-    pub description: Option<String>,
-    /// The lifecycle stage that it belongs to, for people.
-    pub stage: Option<String>,
     /// What it does.
     pub action: Action,
     /// What it reads.
@@ -131,30 +128,67 @@ pub struct Step {
     pub params: Few<String, Value>,
     /// Variables of the process.
     pub env: Few<String, Vec<Piece>>,
+    /// A command whose output enters the key.
+    pub fingerprint: Option<Box<Fingerprint>>,
+    /// Whether its `when` holds for these parameters; the text of a condition that is false.
+    pub left_out: Option<String>,
+    /// Conditions on its metrics that let the downstream steps go on.
+    pub gate: Vec<GateCondition>,
+    /// What it changes outside the cache, if it does.
+    pub effect: Option<Box<Effect>>,
+}
+
+/// What all combinations of a step's matrix have in common.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Common {
+    /// Its name in the file.
+    pub name: StepName,
+    /// What it says of itself.
+    pub description: Option<String>,
+    /// The lifecycle stage that it belongs to, for people.
+    pub stage: Option<String>,
     /// Variables of the user's environment that the process gets too; their values enter the key.
     pub pass_env: Vec<String>,
     /// Programs whose digest enters the key.
     pub tools: Vec<String>,
     /// Variables of the user's environment that the process gets and that never enter the key, a log or the history.
     pub secrets: Vec<String>,
-    /// A command whose output enters the key.
-    pub fingerprint: Option<Fingerprint>,
-    /// Whether its `when` holds for these parameters; the text of a condition that is false.
-    pub left_out: Option<String>,
-    /// Conditions on its metrics that let the downstream steps go on.
-    pub gate: Vec<GateCondition>,
     /// How often a failed attempt is made again, beyond the first, whatever the reason.
     pub retries: u32,
     /// The longest that an attempt may take.
     pub timeout: Option<Duration>,
     /// Whether its results are kept and found again.
     pub cache: bool,
-    /// What it changes outside the cache, if it does.
-    pub effect: Option<Effect>,
     /// What it needs while it runs.
     pub resources: Resources,
     /// Where its table begins in the pipeline file, as a line number from one.
     pub line: usize,
+}
+
+impl Deref for Step {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
+impl Step {
+    /// Shares with another combination what is the same in both: there may be a million.
+    pub(super) fn share(&mut self, other: &Self) {
+        if self.outputs == other.outputs {
+            self.outputs = other.outputs.clone();
+        }
+        if self.inputs == other.inputs {
+            self.inputs = other.inputs.clone();
+        }
+        if self.params == other.params {
+            self.params = other.params.clone();
+        }
+        if self.env == other.env {
+            self.env = other.env.clone();
+        }
+    }
 }
 
 /// What a step does.
@@ -203,7 +237,7 @@ pub enum RunField {
 }
 
 /// A named thing that a step reads.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
     /// Where it comes from.
     pub source: Source,
@@ -212,7 +246,7 @@ pub struct Input {
 }
 
 /// Where an input comes from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
     /// A file or folder below the pipeline's folder, by its path relative to it.
     Project(RelPath),
@@ -246,7 +280,7 @@ impl Source {
 }
 
 /// A named file or folder that a step writes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     /// Where, in the step's folder.
     pub path: RelPath,

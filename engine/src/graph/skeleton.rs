@@ -164,7 +164,7 @@ fn watches(step: &Step) -> Option<Watched> {
         Some(_) => (None, Vec::new()),
         None => pythons(&step.action),
     };
-    let fingerprint = step.fingerprint.clone().filter(|_| step.left_out.is_none());
+    let fingerprint = step.fingerprint.as_deref().cloned().filter(|_| step.left_out.is_none());
     let nothing = step.tools.is_empty() && python.is_none() && pythons.is_empty() && fingerprint.is_none();
     (!nothing).then(|| Watched { tools: step.tools.clone(), python, pythons, fingerprint })
 }

@@ -21,6 +21,16 @@ pub(super) trait Shelf: std::fmt::Debug + Send + Sync {
 }
 
 impl Steps {
+    /// Room for so many steps.
+    pub(super) fn with_capacity(count: usize) -> Self {
+        Self { steps: Vec::with_capacity(count), kept: None }
+    }
+
+    /// Adds a step.
+    pub(super) fn push(&mut self, step: Step) {
+        self.steps.push(OnceLock::from(Box::new(step)));
+    }
+
     /// Steps that are read when they are asked for.
     pub(super) fn on(shelf: Arc<dyn Shelf>, count: usize) -> Self {
         let steps = std::iter::repeat_with(OnceLock::new).take(count).collect();
@@ -54,13 +64,6 @@ impl Index<usize> for Steps {
             let step = postcard::from_bytes(shelf.bytes(index));
             Box::new(step.expect("a kept step was proved whole when it was opened"))
         })
-    }
-}
-
-impl From<Vec<Step>> for Steps {
-    fn from(steps: Vec<Step>) -> Self {
-        let steps = steps.into_iter().map(|step| OnceLock::from(Box::new(step))).collect();
-        Self { steps, kept: None }
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use tidemill_cache::{ActionResult, Artifact, Digest, Key};
+use rayon::prelude::*;
+use tidemill_cache::{ActionResult, Artifact, Digest, Key, KnownKeys};
 
 use super::explain::{Last, Origin};
 use super::gate::outputs_of;
@@ -34,13 +35,17 @@ pub struct Decider<'a> {
     pub observations: &'a Observations,
     /// For probes.
     pub warden: &'a LazyWarden,
+    /// Which keys have no result, for a plan of many steps; a run asks for each.
+    pub known: Option<KnownKeys>,
+    /// Whether the recipes are wanted of the steps that have to run; a plan does without them.
+    pub keeps_recipes: bool,
 }
 
 /// What is to be done with a step.
 #[derive(Debug, Clone)]
 pub enum Decision {
     /// Nothing: its outputs are known.
-    Satisfied(Satisfied),
+    Satisfied(Box<Satisfied>),
     /// It has to run.
     Execute(Box<Execution>),
     /// Its target was moved by someone else: stop.
@@ -97,13 +102,13 @@ pub struct Execution {
     /// Why it runs, in a few words.
     pub reason: String,
     /// The earlier execution that the reason compares it with, if it runs because its recipe is another one.
-    pub against: Option<Origin>,
+    pub against: Option<Box<Origin>>,
     /// The newest result of its key that was seen; its own will be a newer one.
     pub after: u64,
     /// The outputs that it had, if it only runs to bring them back.
     pub expected: Option<Outputs>,
     /// The comparison that it makes.
-    pub contest: Option<Contest>,
+    pub contest: Option<Box<Contest>>,
 }
 
 /// A comparison of a candidate with a rival.
@@ -128,6 +133,9 @@ pub enum Insist<'a> {
     Restore(&'a str),
 }
 
+/// From so many steps on, keys are computed by several threads.
+const MANY: usize = 64;
+
 /// The longest that a probe may take.
 const PROBE_TIME: Duration = Duration::from_secs(60);
 
@@ -142,11 +150,24 @@ impl Decider<'_> {
         insist: Insist<'_>,
         upstream: impl Fn(StepIndex) -> Upstream<'u>,
     ) -> Result<Decision, EngineError> {
+        let resolved = self.resolve(index, upstream)?;
+        self.decide_resolved(index, insist, resolved).await
+    }
+
+    /// The same, if what it reads and its key are known.
+    ///
+    /// # Errors
+    /// As [`Decider::decide`].
+    pub(super) async fn decide_resolved(
+        &self,
+        index: StepIndex,
+        insist: Insist<'_>,
+        (mut resolved, contest): (Resolved, Option<Contest>),
+    ) -> Result<Decision, EngineError> {
         let step = self.graph.step(index);
-        let (resolved, contest) = self.resolve(index, upstream)?;
         let known = match step.cache {
-            true => self.project.cache().result(&resolved.key)?,
-            false => None,
+            true if !self.lacks_result(&resolved.key) => self.project.cache().result(&resolved.key)?,
+            _ => None,
         };
         if let Insist::No = insist {
             let satisfied = match &step.effect {
@@ -155,14 +176,14 @@ impl Decider<'_> {
             };
             match satisfied {
                 Some(Ok((result, manner))) => {
-                    return Ok(Decision::Satisfied(Satisfied {
+                    return Ok(Decision::Satisfied(Box::new(Satisfied {
                         key: resolved.key,
                         outputs: outputs_of(step, &result),
                         saved_ms: result.usage.wall_ms,
                         manner,
                         contest,
                         reads: resolved.reads(),
-                    }));
+                    })));
                 }
                 Some(Err(message)) => return Ok(Decision::Moved(message)),
                 None => {}
@@ -174,10 +195,45 @@ impl Decider<'_> {
             Insist::No | Insist::Forced => None,
         };
         let after = known.map_or(0, |result| result.number);
+        if !self.keeps_recipes {
+            resolved.recipe = Box::default();
+        }
+        let (against, contest) = (against.map(Box::new), contest.map(Box::new));
         Ok(Decision::Execute(Box::new(Execution { resolved, reason, against, after, expected, contest })))
     }
 
-    fn resolve<'u>(
+    fn lacks_result(&self, key: &Key) -> bool {
+        self.known.as_ref().is_some_and(|known| known.lacks(key))
+    }
+
+    /// What these steps read and their keys, computed side by side where all that they need is known and many are wanted. What
+    /// goes wrong is left to [`Decider::resolve`].
+    pub(super) fn resolve_ahead<'u>(
+        &self,
+        steps: &[StepIndex],
+        wanted: impl Fn(StepIndex) -> bool + Sync,
+        upstream: impl Fn(StepIndex) -> Upstream<'u> + Sync,
+    ) -> Vec<Option<(Resolved, Option<Contest>)>> {
+        let is_ready = |index: StepIndex| {
+            self.graph.skeleton.is_plain(index)
+                && wanted(index)
+                && self.graph.upstream(index).all(|before| matches!(upstream(before), Upstream::Known(_)))
+        };
+        let ready: Vec<bool> = steps.iter().map(|index| is_ready(*index)).collect();
+        if ready.iter().filter(|ready| **ready).count() < MANY {
+            return vec![None; steps.len()];
+        }
+        let resolve = |(index, ready): (&StepIndex, &bool)| {
+            ready.then(|| self.resolve(*index, &upstream).ok()).flatten()
+        };
+        steps.par_iter().zip(&ready).with_min_len(MANY / 4).map(resolve).collect()
+    }
+
+    /// What a step reads, and its key.
+    ///
+    /// # Errors
+    /// If an input is missing, or the cache or the registry cannot be read.
+    pub(super) fn resolve<'u>(
         &self,
         index: StepIndex,
         upstream: impl Fn(StepIndex) -> Upstream<'u>,

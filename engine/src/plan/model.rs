@@ -24,6 +24,9 @@ pub struct PlannedStep {
     pub reason: String,
     /// Its key, if it is known before anything runs.
     pub key: Option<Key>,
+    /// Whether a result of its key was found.
+    #[serde(skip)]
+    pub has_result: bool,
     /// How long it is expected to take if it runs, in milliseconds. A forecast says so, if the step ever ran.
     pub expected_ms: Option<u64>,
 }

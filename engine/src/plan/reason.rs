@@ -1,5 +1,6 @@
 //! Why a step runs, in a few words: the first change of the comparison that `explain` shows whole.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use super::decide::{Decider, Insist};
@@ -49,7 +50,9 @@ pub(crate) fn reason(
     if last.as_ref().is_some_and(|last| last.key == resolved.key) {
         return Ok(Reason::plain("its last run gave no result"));
     }
-    let found = nearest(project, graph, step, &resolved.recipe, &BTreeSet::new())?;
+    // Of a step that never ran there is nothing to compare.
+    let recipe = LazyCell::new(|| resolved.document());
+    let found = nearest(project, graph, step, &recipe, &BTreeSet::new())?;
     let Some(Basis { origin, mut comparison }) = found.filter(|basis| !basis.comparison.changes.is_empty())
     else {
         return Ok(Reason::plain(match last {

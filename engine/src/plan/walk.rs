@@ -1,6 +1,6 @@
 //! The walk over the graph: what a run would do with each step, as far as that can be known before anything runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tidemill_cache::Key;
 
@@ -17,6 +17,9 @@ use crate::event::SkipReason;
 use crate::graph::{Graph, Source, Step, StepIndex};
 use crate::process::LazyWarden;
 use crate::project::Project;
+
+/// So many steps are looked at at once for what can be computed side by side.
+const CHUNK: usize = 4096;
 
 /// What is foreseen for a step.
 #[derive(Debug, Clone)]
@@ -54,7 +57,11 @@ pub async fn plan(project: &Project, graph: &Graph, selection: &Selection) -> Re
     let scope = Scope::of(graph, selection)?;
     let warden = LazyWarden::new(project.program(), project.state());
     let observations = observe(project, graph, &warden).await?;
-    let decider = Decider { project, graph, observations: &observations, warden: &warden };
+    // What is asked of every step is read at once.
+    let _gathering = project.cache().gather();
+    let known = Some(project.cache().known_keys());
+    let decider =
+        Decider { project, graph, observations: &observations, warden: &warden, known, keeps_recipes: false };
     let memo = Memo::open(project, graph, &observations, &scope);
     let Foresight { foreseen, .. } = foresee(&decider, &scope, &memo).await?;
     warden.shutdown().await;
@@ -83,7 +90,12 @@ pub(super) fn judge(
         } else if verdict == Verdict::Maybe && !scope.may_execute[index] {
             reason = format!("not selected, so it has to be as before: {reason}");
         }
-        Some(PlannedStep { step: graph.steps[index].id.clone(), verdict, reason, key, expected_ms: None })
+        let has_result = match &foreseen[index] {
+            Foreseen::Decided(Decision::Execute(execution)) => execution.after > 0,
+            _ => false,
+        };
+        let step = graph.steps[index].id.clone();
+        Some(PlannedStep { step, verdict, reason, key, has_result, expected_ms: None })
     };
     Ok((0..graph.steps.len()).map(planned).collect())
 }
@@ -181,14 +193,25 @@ async fn forward(
     let (mut same, mut remembered, mut settled) = (none(), none(), none());
     let mut foreseen = vec![Foreseen::Ignored; graph.steps.len()];
     let mut gates = vec![Gate::Open; graph.steps.len()];
-    for &index in graph.order.iter().filter(|index| scope.considered[index.get()]) {
+    let considered: Vec<StepIndex> =
+        graph.order.iter().copied().filter(|index| scope.considered[index.get()]).collect();
+    let (mut ahead, mut resolved) = (considered.chunks(CHUNK), Vec::new().into_iter());
+    for &index in &considered {
+        if resolved.len() == 0 {
+            let wanted = |index: StepIndex| restore.contains_key(&index) || memo.holds(index).is_none();
+            let known = |producer: StepIndex| upstream(&foreseen[producer.get()]);
+            let chunk = ahead.next().unwrap_or_default();
+            resolved = decider.resolve_ahead(chunk, wanted, known).into_iter();
+        }
+        let resolved = resolved.next().flatten();
         let all_before = |of: &[bool]| graph.upstream(index).all(|producer| of[producer.get()]);
         let insisted = scope.forced[index.get()] || restore.contains_key(&index);
         if let Some(entry) = memo.holds(index).filter(|_| !insisted && all_before(&same)) {
             (same[index.get()], remembered[index.get()]) = (true, true);
             let in_place = !graph.skeleton.publishes(index) || memo.is_in_place(index);
             settled[index.get()] = in_place && all_before(&settled);
-            foreseen[index.get()] = Foreseen::Decided(Decision::Satisfied(Satisfied::remembered(entry)));
+            foreseen[index.get()] =
+                Foreseen::Decided(Decision::Satisfied(Box::new(Satisfied::remembered(entry))));
             continue;
         }
         let step = graph.step(index);
@@ -201,7 +224,11 @@ async fn forward(
                     (None, _) => Insist::No,
                 };
                 let known = |producer: StepIndex| upstream(&foreseen[producer.get()]);
-                Foreseen::Decided(decider.decide(index, insist, known).await?)
+                let resolved = match resolved {
+                    Some(resolved) => resolved,
+                    None => decider.resolve(index, known)?,
+                };
+                Foreseen::Decided(decider.decide_resolved(index, insist, resolved).await?)
             }
         };
         if let (Foreseen::Decided(Decision::Execute(execution)), false) =
@@ -287,7 +314,7 @@ fn share(graph: &Graph, scope: &Scope, foreseen: &mut [Foreseen]) {
     }
     let mut order = graph.order.clone();
     order.sort_by_key(|index| waits[index.get()]);
-    let mut leaders: BTreeMap<Key, StepIndex> = BTreeMap::new();
+    let mut leaders: HashMap<Key, StepIndex> = HashMap::with_capacity(order.len());
     for index in order {
         let Foreseen::Decided(Decision::Execute(execution)) = &foreseen[index.get()] else { continue };
         let step = graph.step(index);

@@ -4,6 +4,7 @@
 use std::io::{self, PipeReader, Stdin};
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::FileType;
@@ -18,7 +19,9 @@ use super::wire::{End, Order, Report, Request};
 
 /// How long the loop sleeps at most while something is being cleared away: what is not the warden's child yet, or is
 /// becoming another program, does not call.
-const CLEARING_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+const CLEARING_PAUSE: Duration = Duration::from_millis(5);
+/// How long it is not told that a command was started, if nothing else is to be told: many have ended by then.
+const HOLD: Duration = Duration::from_millis(4);
 
 /// What `tidemill warden` runs: it serves the engine at the other end of the socket that is its standard input, and when
 /// the engine is gone, kills all its descendants and ends.
@@ -45,6 +48,9 @@ struct Watch {
     family: Family,
     /// The beginning of a request.
     unread: Vec<u8>,
+    /// Reports of what was started, and when the first of them came: an end that follows soon goes with them.
+    held: Vec<u8>,
+    held_since: Option<Instant>,
 }
 
 /// Whether there is anyone to serve.
@@ -63,15 +69,26 @@ impl Watch {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         rustix::process::umask(rustix::fs::Mode::WGRP | rustix::fs::Mode::WOTH);
         let mark = table::mark(rustix::process::getpid().as_raw_pid());
-        Ok(Self { engine, deaths, mark, family: Family::default(), unread: Vec::new() })
+        Ok(Self {
+            engine,
+            deaths,
+            mark,
+            family: Family::default(),
+            unread: Vec::new(),
+            held: Vec::new(),
+            held_since: None,
+        })
     }
 
     fn serve(mut self) -> ExitCode {
         let mut engine = self.tell(&Report::Ready(self.mark.clone()));
         while engine == Engine::Listens {
             let called = self.wait();
+            if self.held_for().is_some_and(|held| held >= HOLD) {
+                engine = self.send();
+            }
             self.pump();
-            if called {
+            if called && engine == Engine::Listens {
                 engine = self.take_requests();
             }
             if self.settle() == Engine::Gone {
@@ -89,9 +106,12 @@ impl Watch {
         sources.extend(
             outputs.filter_map(|output| Some(PollFd::from_borrowed_fd(output.source()?, PollFlags::IN))),
         );
-        let pause = self.family.is_clearing().then_some(&CLEARING_PAUSE);
+        let clearing = self.family.is_clearing().then_some(CLEARING_PAUSE);
+        let holding = self.held_for().map(|held| HOLD.saturating_sub(held));
+        let pause = clearing.into_iter().chain(holding).min();
+        let pause = pause.and_then(|pause| Timespec::try_from(pause).ok());
         // Interrupted by the signal that fills the pipe of deaths: the next look finds it.
-        let _ = poll(&mut sources, pause);
+        let _ = poll(&mut sources, pause.as_ref());
         let called = !sources[0].revents().is_empty();
         let mut rest = [0; 512];
         while rustix::io::read(self.deaths.as_fd(), &mut rest).is_ok_and(|count| count == rest.len()) {}
@@ -170,7 +190,8 @@ impl Watch {
                     doomed: Default::default(),
                 };
                 self.family.add(id, member);
-                self.tell(&Report::Started { id, pid: launched.pid.unsigned_abs() })
+                self.held_since.get_or_insert_with(Instant::now);
+                self.note(&Report::Started { id, pid: launched.pid.unsigned_abs() })
             }
             Err(refusal) => self.tell(&Report::Refused { id, refusal }),
         }
@@ -190,11 +211,32 @@ impl Watch {
         Engine::Listens
     }
 
-    /// Sends a report.
-    fn tell(&self, report: &Report) -> Engine {
-        let Ok(mut line) = serde_json::to_vec(report) else { return Engine::Gone };
-        line.push(b'\n');
-        let mut rest = line.as_slice();
+    fn held_for(&self) -> Option<Duration> {
+        self.held_since.map(|since| since.elapsed())
+    }
+
+    /// Sends a report, with those that were held.
+    fn tell(&mut self, report: &Report) -> Engine {
+        match self.note(report) {
+            Engine::Listens => self.send(),
+            Engine::Gone => Engine::Gone,
+        }
+    }
+
+    /// Holds a report.
+    fn note(&mut self, report: &Report) -> Engine {
+        if serde_json::to_writer(&mut self.held, report).is_err() {
+            return Engine::Gone;
+        }
+        self.held.push(b'\n');
+        Engine::Listens
+    }
+
+    /// Sends what was held.
+    fn send(&mut self) -> Engine {
+        self.held_since = None;
+        let lines = std::mem::take(&mut self.held);
+        let mut rest = lines.as_slice();
         while !rest.is_empty() {
             match rustix::io::write(&self.engine, rest) {
                 Ok(count) => rest = &rest[count..],
@@ -223,7 +265,8 @@ impl Watch {
                     }
                 }
             }
-            let _ = poll(&mut [PollFd::new(&self.deaths, PollFlags::IN)], Some(&CLEARING_PAUSE));
+            let pause = Timespec::try_from(CLEARING_PAUSE).ok();
+            let _ = poll(&mut [PollFd::new(&self.deaths, PollFlags::IN)], pause.as_ref());
             let mut rest = [0; 512];
             let _ = rustix::io::read(&self.deaths, &mut rest);
         }
@@ -233,7 +276,7 @@ impl Watch {
 /// What is told of a command that ended, after the last of its output.
 fn end_of(mut outputs: Vec<super::output::Output>, dead: &Dead) -> End {
     outputs.iter_mut().for_each(super::output::Output::finish);
-    let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     End {
         status: dead.status,
         user_us: micros(dead.user),

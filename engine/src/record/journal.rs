@@ -1,4 +1,5 @@
-//! The journal of a run: its events as JSON lines, appended as they happen, synced when a step that took long, or a run that executed something, ends.
+//! The journal of a run: its events as JSON lines, appended as they happen, those of one moment together, synced when a step that
+//! took long, or a run that executed something, ends.
 //!
 //! On disk, in `.tidemill/runs/<run>/`: `journal.jsonl`; `alive`, a file that the run holds locked while it lives; and one
 //! log per attempt. A line that a crash cut short is passed over by readers.
@@ -20,6 +21,8 @@ pub(super) const ALIVE: &str = "alive";
 
 /// A step that took less is told without waiting until that is on the disk, in milliseconds.
 const LONG_MS: u64 = 1000;
+/// So many bytes do not wait for the end of the moment.
+const MUCH: usize = 1 << 16;
 
 /// Writes the journal of one run, and lets the index of the history know when the run ended.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub struct Journal {
     history: History,
     run: RunId,
     file: File,
+    /// Lines that are not written yet.
+    gathered: Vec<u8>,
     path: Utf8PathBuf,
     /// Held until the run ends, however it ends.
     _alive: File,
@@ -45,20 +50,49 @@ impl Journal {
         let alive = File::create(folder.join(ALIVE)).map_err(io)?;
         alive.lock().map_err(io)?;
         let file = OpenOptions::new().create_new(true).append(true).open(&path).map_err(io)?;
-        Ok(Self { history: history.clone(), run: run.clone(), file, path, _alive: alive })
+        Ok(Self {
+            history: history.clone(),
+            run: run.clone(),
+            file,
+            gathered: Vec::new(),
+            path,
+            _alive: alive,
+        })
     }
 
-    fn write(&mut self, event: &Stamped) -> io::Result<()> {
-        let mut line = serde_json::to_vec(event)?;
-        line.push(b'\n');
-        self.file.write_all(&line)?;
-        match event.event {
+    fn take(&mut self, event: &Stamped) -> io::Result<()> {
+        serde_json::to_writer(&mut self.gathered, event)?;
+        self.gathered.push(b'\n');
+        let is_to_sync = match event.event {
             // What cost little is not worth waiting for the disk.
-            Event::StepSucceeded { usage, .. } if usage.wall_ms < LONG_MS => Ok(()),
-            Event::StepSucceeded { .. } | Event::StepFailed { .. } => self.file.sync_data(),
-            Event::RunFinished { counts, .. } if counts.executed + counts.failed > 0 => self.file.sync_data(),
-            _ => Ok(()),
+            Event::StepSucceeded { usage, .. } => usage.wall_ms >= LONG_MS,
+            Event::StepFailed { .. } => true,
+            Event::RunFinished { counts, .. } => counts.executed + counts.failed > 0,
+            _ => false,
+        };
+        if is_to_sync || self.gathered.len() > MUCH || matches!(event.event, Event::RunFinished { .. }) {
+            self.write()?;
         }
+        if is_to_sync { self.file.sync_data() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let gathered = std::mem::take(&mut self.gathered);
+        if gathered.is_empty() { Ok(()) } else { self.file.write_all(&gathered) }
+    }
+
+    /// The history is no reason to stop weeks of work; the results themselves are kept elsewhere.
+    fn complain(&self, written: io::Result<()>) {
+        if let Err(error) = written {
+            tracing::error!(path = %self.path, %error, "the journal of this run cannot be written");
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let written = self.write();
+        self.complain(written);
     }
 }
 
@@ -67,11 +101,14 @@ impl Subscriber for Journal {
         true
     }
 
+    fn flush(&mut self) {
+        let written = self.write();
+        self.complain(written);
+    }
+
     fn on(&mut self, event: &Stamped) {
-        // The history is no reason to stop weeks of work; the results themselves are kept elsewhere.
-        if let Err(error) = self.write(event) {
-            tracing::error!(path = %self.path, %error, "the journal of this run cannot be written");
-        }
+        let taken = self.take(event);
+        self.complain(taken);
         if matches!(event.event, Event::RunFinished { .. }) {
             self.history.ended(&self.run);
         }

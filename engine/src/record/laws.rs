@@ -19,7 +19,8 @@ struct World {
     _base: tempfile::TempDir,
     state: Utf8PathBuf,
     history: History,
-    alive: Vec<(Journal, Vec<Stamped>)>,
+    /// The runs that live: id, journal, and the events that it does not have yet.
+    alive: Vec<(RunId, Journal, Vec<Stamped>)>,
     count: u32,
 }
 
@@ -98,12 +99,13 @@ impl World {
     }
 
     /// The journal of a new run, and the events that it does not have yet.
-    fn begin(&mut self, content: u16) -> (Journal, Vec<Stamped>) {
+    fn begin(&mut self, content: u16) -> (RunId, Journal, Vec<Stamped>) {
         let (id, mut events) = self.events(content);
         let mut journal = Journal::begin(&self.history, &id).unwrap();
         let rest = events.split_off(1 + usize::from(content) % (events.len() - 1));
         events.iter().for_each(|event| journal.on(event));
-        (journal, rest)
+        journal.flush();
+        (id, journal, rest)
     }
 
     /// One of the runs that do not live.
@@ -138,14 +140,14 @@ impl World {
         }
     }
 
-    fn take_alive(&mut self, place: usize) -> Option<(Journal, Vec<Stamped>)> {
+    fn take_alive(&mut self, place: usize) -> Option<(RunId, Journal, Vec<Stamped>)> {
         (!self.alive.is_empty()).then(|| self.alive.swap_remove(place % self.alive.len()))
     }
 
     fn happens(&mut self, deed: &Deed) {
         match deed {
             Deed::Run(content) => {
-                let (mut journal, rest) = self.begin(*content);
+                let (_, mut journal, rest) = self.begin(*content);
                 rest.iter().for_each(|event| journal.on(event));
             }
             Deed::Foreign(content) => self.foreign(*content),
@@ -154,7 +156,7 @@ impl World {
                 self.alive.push(begun);
             }
             Deed::End(place) => {
-                if let Some((mut journal, rest)) = self.take_alive(*place) {
+                if let Some((_, mut journal, rest)) = self.take_alive(*place) {
                     rest.iter().for_each(|event| journal.on(event));
                 }
             }
@@ -215,7 +217,18 @@ impl World {
             .collect()
     }
 
+    /// Waits until the lock of every dead run is free: a process that another test starts just now holds a copy for a moment.
+    fn wait_for_locks(&self) {
+        let lives = |id: &RunId| self.alive.iter().any(|(alive, ..)| alive == id);
+        for id in self.history.ids().unwrap().iter().filter(|id| !lives(id)) {
+            while self.history.is_alive(id) {
+                std::thread::yield_now();
+            }
+        }
+    }
+
     fn check(&self, questions: &[Question]) {
+        self.wait_for_locks();
         let records = self.journals();
         for question in questions {
             let found = self.history.select(&question.query());

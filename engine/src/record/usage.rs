@@ -87,6 +87,12 @@ impl Usages {
         self.steps.insert(step.to_owned(), past.to_vec());
     }
 
+    /// Whether no step has a past.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
     /// Takes an execution of a step into account.
     pub fn learn(&mut self, step: &StepId, past: Past) {
         self.note(step.as_str(), &[past]);

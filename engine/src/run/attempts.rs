@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use tidemill_cache::Lease;
+use camino::Utf8PathBuf;
+use tidemill_cache::{Key, Lease};
+use tokio::sync::oneshot;
 
 use super::conductor::Conductor;
 use super::pulses::Watched;
@@ -10,7 +12,7 @@ use super::remembering::Learned;
 use crate::effects::{Effects, Success};
 use crate::error::EngineError;
 use crate::event::Event;
-use crate::execute::{Attempt, Finished, Urgency, attempt};
+use crate::execute::{Attempt, Finished, Turn, Urgency, attempt};
 use crate::failure::{Failure, FailureReport, StepFailure};
 use crate::graph::StepIndex;
 use crate::name::AttemptId;
@@ -25,13 +27,24 @@ pub(super) enum End {
         id: AttemptId,
         execution: Box<Execution>,
         result: Box<Result<Finished, FailureReport>>,
-        /// From its start to its end.
+        /// From when it had its place to its end.
         took: Duration,
         /// Held until the end is dealt with, so that no other process starts the same key in between.
         lease: Option<Lease>,
     },
+    /// An attempt that was prepared and not to run.
+    Withdrawn,
     /// A wait: for another process that makes the same key, or before a retry.
     Waited { step: usize },
+}
+
+/// An attempt that waits for its turn.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    id: AttemptId,
+    log: Utf8PathBuf,
+    /// Gives it its place: the ids of its GPUs.
+    place: oneshot::Sender<Vec<String>>,
 }
 
 /// How often a failure of the machine is tried again, at least.
@@ -40,7 +53,7 @@ const INFRASTRUCTURE_RETRIES: u32 = 2;
 const LEASE_POLL: Duration = Duration::from_millis(20);
 
 impl Conductor {
-    /// Starts an attempt of a step that has its place.
+    /// Starts an attempt of a step that has its place, or lets the one begin that was prepared.
     pub(super) async fn start(&mut self, step: usize, gpus: Vec<String>) {
         if let Err(error) = self.try_start(step, gpus).await {
             self.fail_with(step, &error);
@@ -48,36 +61,81 @@ impl Conductor {
     }
 
     async fn try_start(&mut self, step: usize, gpus: Vec<String>) -> Result<(), EngineError> {
-        let Some(execution) = self.executions.remove(&step) else { return Ok(()) };
-        let shares_key = self.step(step).cache && self.step(step).effect.is_none();
-        let key = execution.resolved.key;
+        let prepared = self.prepared.remove(&step);
         if self.stale.remove(&step) {
+            // What was prepared goes, for nobody gives it a place.
+            self.executions.remove(&step);
+            drop(prepared);
             return self.decide_again(step).await;
         }
-        let lease = match shares_key {
+        if let Some(Prepared { id, log, place }) = prepared {
+            self.tell_started(step, &id, log, &gpus);
+            // It waits for nothing else.
+            let _ = place.send(gpus);
+            return Ok(());
+        }
+        let Some(execution) = self.executions.get(&step) else { return Ok(()) };
+        let (key, after) = (execution.resolved.key, execution.after);
+        let lease = match self.shares_key(step) {
             true => match self.project.cache().try_lease(&key)? {
                 Some(lease) => Some(lease),
-                None => return self.wait_for_lease(step, &execution),
+                None => {
+                    self.executions.remove(&step);
+                    return self.wait_for_lease(step, key);
+                }
             },
             false => None,
         };
-        // Another process may have ended between the decision and the lease.
-        let newest = self.project.cache().result(&key)?.map_or(0, |result| result.number);
-        if lease.is_some() && newest > execution.after && !self.scope.forced[step] {
+        if lease.is_some() && !self.scope.forced[step] && self.has_newer_result(&key, after)? {
             drop(lease);
+            self.executions.remove(&step);
             return self.decide_again(step).await;
         }
         if self.attempt_count == 0 {
             self.clean_up().await?;
         }
-        self.spawn(step, execution, gpus, lease);
+        if let Some((id, log)) = self.spawn(step, Turn::Now(gpus.clone()), lease) {
+            self.tell_started(step, &id, log, &gpus);
+        }
         Ok(())
     }
 
-    fn spawn(&mut self, step: usize, execution: Execution, gpus: Vec<String>, lease: Option<Lease>) {
-        self.attempt_count += 1;
-        let id = AttemptId::new(&self.id, self.attempt_count);
-        let log = self.project.run_folder(&self.id).join(format!("{}.log", self.attempt_count));
+    /// Begins an attempt of a ready step for which there is no place yet: its folder is made, then it waits. If anything is
+    /// in the way, nothing is done: it is met again when there is a place.
+    pub(super) fn prepare(&mut self, step: usize) {
+        let Some(execution) = self.executions.get(&step) else { return };
+        let (key, after) = (execution.resolved.key, execution.after);
+        if self.attempt_count == 0 || self.stale.contains(&step) {
+            return;
+        }
+        let lease = match self.shares_key(step) {
+            true => match self.project.cache().try_lease(&key) {
+                Ok(Some(lease)) => Some(lease),
+                Ok(None) | Err(_) => return,
+            },
+            false => None,
+        };
+        let is_as_decided =
+            self.scope.forced[step] || self.has_newer_result(&key, after).is_ok_and(|newer| !newer);
+        if lease.is_some() && !is_as_decided {
+            return;
+        }
+        let (place, turn) = oneshot::channel();
+        if let Some((id, log)) = self.spawn(step, Turn::Later(turn), lease) {
+            self.prepared.insert(step, Prepared { id, log, place });
+        }
+    }
+
+    fn shares_key(&self, step: usize) -> bool {
+        self.step(step).cache && self.step(step).effect.is_none()
+    }
+
+    /// Whether another process has recorded a result since it was decided: it may have ended between that and the lease.
+    fn has_newer_result(&self, key: &Key, after: u64) -> Result<bool, EngineError> {
+        Ok(self.project.cache().result(key)?.is_some_and(|result| result.number > after))
+    }
+
+    fn tell_started(&mut self, step: usize, id: &AttemptId, log: Utf8PathBuf, gpus: &[String]) {
         self.teller.tell(Event::StepStarted {
             step: self.step(step).id.clone(),
             attempt: id.clone(),
@@ -87,35 +145,45 @@ impl Conductor {
             step: self.graph.steps[step].id.clone(),
             attempt: id.clone(),
             since: Instant::now(),
-            gpus: gpus.clone(),
-            log: log.clone(),
+            gpus: gpus.to_vec(),
+            log,
         });
+    }
+
+    fn spawn(&mut self, step: usize, turn: Turn, lease: Option<Lease>) -> Option<(AttemptId, Utf8PathBuf)> {
+        let execution = self.executions.remove(&step)?;
+        self.attempt_count += 1;
+        let id = AttemptId::new(&self.id, self.attempt_count);
+        let log = self.project.run_folder(&self.id).join(format!("{}.log", self.attempt_count));
         let order = Attempt {
             id: id.clone(),
             graph: self.graph.clone(),
             step: StepIndex::new(step),
             execution: execution.clone(),
             run: self.facts.clone(),
-            gpus,
-            log,
+            log: log.clone(),
             vacated: self.vacated.0.clone(),
         };
         let (project, warden, cancel) = (self.project.clone(), self.warden.clone(), self.cancel.clone());
+        let (attempt_id, execution) = (id.clone(), Box::new(execution));
         self.attempts.spawn(async move {
-            let started = Instant::now();
-            let result = Box::new(attempt(&project, &warden, order, &cancel).await);
-            let took = started.elapsed();
-            End::Attempt { step, id, execution: Box::new(execution), result, took, lease }
+            match attempt(&project, &warden, order, turn, &cancel).await {
+                Some((result, took)) => {
+                    let result = Box::new(result);
+                    End::Attempt { step, id: attempt_id, execution, result, took, lease }
+                }
+                None => End::Withdrawn,
+            }
         });
+        Some((id, log))
     }
 
     /// Another process makes the same key: waits until it gives the lease back, without holding a place.
-    fn wait_for_lease(&mut self, step: usize, execution: &Execution) -> Result<(), EngineError> {
+    fn wait_for_lease(&mut self, step: usize, key: Key) -> Result<(), EngineError> {
         let message =
             format!("{}: another run is making the same result; waiting for it", self.step(step).id);
         self.teller.tell(Event::Notice { message });
-        let (cache, cancel, key) =
-            (self.project.cache().clone(), self.cancel.clone(), execution.resolved.key);
+        let (cache, cancel) = (self.project.cache().clone(), self.cancel.clone());
         self.attempts.spawn(async move {
             // An error ends the wait too: the decision that follows meets it again and reports it.
             while let Ok(None) = cache.try_lease(&key) {
@@ -156,6 +224,7 @@ impl Conductor {
     /// Deals with the end of an attempt or a wait.
     pub(super) async fn ended(&mut self, end: End) {
         match end {
+            End::Withdrawn => {}
             End::Waited { step } => {
                 if !self.is_cancelled() {
                     self.foreseen[step] = None;
@@ -251,7 +320,7 @@ impl Conductor {
         finished: &Finished,
     ) -> Result<(), EngineError> {
         let key = execution.resolved.key;
-        self.note_contest(execution.contest.as_ref(), key)?;
+        self.note_contest(execution.contest.as_deref(), key)?;
         if let Some(effect) = &self.step(step).effect {
             // What the world was changed by must outlast a power failure.
             self.project.cache().sync_result(&finished.result)?;
@@ -290,7 +359,7 @@ impl Conductor {
         };
         if count > allowed || self.is_cancelled() {
             // The recipe is kept too, so that the next run can say what is different from the one that failed.
-            if self.project.cache().put_recipe(&execution.resolved.recipe).is_ok() {
+            if self.project.cache().put_recipe_bytes(&execution.resolved.recipe).is_ok() {
                 self.remember_key(step, execution);
             }
             return self.fail(step, Some(id), report);

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
-use super::attempts::End;
+use super::attempts::{End, Prepared};
 use super::estimate::Left;
 use super::live::live;
 use super::pulses::Pulses;
@@ -56,7 +56,15 @@ pub async fn run(
     let observations = observe(project, &graph, &warden).await?;
     let memo = Memo::open(project, &graph, &observations, &scope);
     let foresight = {
-        let decider = Decider { project, graph: &graph, observations: &observations, warden: &warden };
+        let known = Some(project.cache().known_keys());
+        let decider = Decider {
+            project,
+            graph: &graph,
+            observations: &observations,
+            warden: &warden,
+            known,
+            keeps_recipes: true,
+        };
         foresee(&decider, &scope, &memo).await?
     };
     let git = git.await.ok().flatten();
@@ -155,6 +163,8 @@ pub(super) struct Conductor {
     /// Steps whose leader ended, each with it and how it ended.
     pub(super) released: VecDeque<(usize, usize, Settled)>,
     pub(super) attempts: JoinSet<End>,
+    /// By step: the attempt that was prepared before it was its turn.
+    pub(super) prepared: BTreeMap<usize, Prepared>,
     /// The steps whose process has ended well while their attempt goes on.
     pub(super) vacated: (UnboundedSender<usize>, UnboundedReceiver<usize>),
     /// What measures the attempts, if a subscriber wants to know.
@@ -220,6 +230,7 @@ impl Conductor {
             sharing: Sharing::default(),
             released: VecDeque::new(),
             attempts: JoinSet::new(),
+            prepared: BTreeMap::new(),
             vacated: unbounded_channel(),
             attempt_count: 0,
             infrastructure_failed: false,
@@ -256,9 +267,14 @@ impl Conductor {
             } else if self.advance().await {
                 continue;
             }
+            if self.machine.is_stopped() {
+                // Nobody gives them a place any more.
+                self.prepared.clear();
+            }
             if self.attempts.is_empty() {
                 break;
             }
+            self.teller.flush();
             let cancel = self.cancel.clone();
             tokio::select! {
                 ended = self.attempts.join_next() => {
@@ -288,6 +304,9 @@ impl Conductor {
         while let Some((step, gpus)) = self.machine.next_to_start() {
             self.start(step, gpus).await;
             advanced = true;
+        }
+        while let Some(step) = self.machine.next_to_prepare() {
+            self.prepare(step);
         }
         advanced
     }

@@ -39,7 +39,7 @@ impl Conductor {
             }
         };
         match decision {
-            Decision::Satisfied(satisfied) => self.satisfied(step, satisfied),
+            Decision::Satisfied(satisfied) => self.satisfied(step, *satisfied),
             Decision::Execute(execution) => self.must_run(step, *execution),
             Decision::Moved(message) => {
                 let failure = Failure::Step(StepFailure::TargetMoved { message });
@@ -58,6 +58,8 @@ impl Conductor {
             graph: &self.graph,
             observations: &self.observations,
             warden: &self.warden,
+            known: None,
+            keeps_recipes: true,
         };
         let upstream = |producer: StepIndex| match &self.outputs[producer.get()] {
             Some(outputs) => Upstream::Known(outputs),

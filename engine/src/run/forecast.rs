@@ -42,6 +42,10 @@ pub fn forecast(
         };
         planned.expected_ms = expected[place];
     }
+    if usages.is_empty() {
+        // Without a past there is nothing to play.
+        return Ok(Forecast::without_past(&work));
+    }
     let order: Vec<usize> = graph.order.iter().map(|index| index.get()).collect();
     let (tasks, work) = in_order(&order, &tasks(graph, &order, &expected), &work);
     Ok(forecast_work(&tasks, &work, &limits))
@@ -49,7 +53,7 @@ pub fn forecast(
 
 /// A step that nobody remembers may run under a key that has a result, here or from elsewhere: that says what it used.
 fn learn_from_results(project: &Project, plan: &Plan, usages: &mut Usages) -> Result<(), EngineError> {
-    for planned in plan.steps.iter().filter(|planned| planned.verdict.may_run()) {
+    for planned in plan.steps.iter().filter(|planned| planned.verdict.may_run() && planned.has_result) {
         let Some(key) = planned.key.filter(|_| usages.past(&planned.step).is_none()) else { continue };
         if let Some(result) = project.cache().result(&key)? {
             usages.learn(&planned.step, Past::of(&result, 0));

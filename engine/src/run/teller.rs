@@ -79,6 +79,11 @@ impl Teller {
         interval.map(|interval| interval.max(SHORTEST_INTERVAL))
     }
 
+    /// Says that there is nothing more to tell for now.
+    pub(crate) fn flush(&mut self) {
+        self.subscribers.iter_mut().for_each(|subscriber| subscriber.flush());
+    }
+
     /// Tells a pulse.
     pub(crate) fn tell_pulse(&mut self, pulse: &Pulse) {
         for subscriber in &mut self.subscribers {

@@ -48,6 +48,21 @@ pub struct Interval {
     pub high: u64,
 }
 
+impl Forecast {
+    /// Of steps of which none has a past: how many run.
+    #[must_use]
+    pub fn without_past(work: &[Work<'_>]) -> Self {
+        let count = |counts: fn(&Work<'_>) -> bool| {
+            let steps = work.iter().filter(|work| counts(work)).count();
+            Estimate { steps, unknown_steps: steps, ..Estimate::default() }
+        };
+        Self {
+            sure: count(|work| matches!(work, Work::Sure(_))),
+            all: count(|work| !matches!(work, Work::None)),
+        }
+    }
+}
+
 /// Whether a step runs, and what it took in the past.
 #[derive(Debug, Clone, Copy)]
 pub enum Work<'a> {

@@ -1,5 +1,6 @@
 //! The state machine of a run: every step is in one state, and one function changes it.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::limits::{Held, Limits, Need};
@@ -60,6 +61,12 @@ impl State {
     }
 }
 
+/// When it is a step's turn: the highest priority goes first, then the first of the file.
+type Turn = (u64, Reverse<usize>);
+
+/// So many steps are prepared at most before it is their turn.
+const MOST_PREPARED: usize = 4;
+
 /// The state of all steps of a run.
 #[derive(Debug)]
 pub struct Machine {
@@ -76,7 +83,11 @@ pub struct Machine {
     to_decide: BTreeSet<usize>,
     /// Ready steps by what they need, in each the highest priority on top, then the first of the file: so what does not fit is
     /// passed over once, however many steps wait for it.
-    ready: BTreeMap<Need, BinaryHeap<(u64, std::cmp::Reverse<usize>)>>,
+    ready: BTreeMap<Need, BinaryHeap<Turn>>,
+    /// Ready steps that somebody prepares before it is their turn.
+    prepared: BTreeSet<Turn>,
+    /// How many of these there may be.
+    most_prepared: usize,
     considered: Vec<bool>,
     unsettled: usize,
     stopped_by: Option<usize>,
@@ -111,10 +122,12 @@ impl Machine {
             priority,
             // One job means one step after the other, to its very end.
             most_ending: if limits.jobs() > 1 { limits.jobs() } else { 0 },
+            most_prepared: if limits.jobs() > 1 { limits.jobs().min(MOST_PREPARED) } else { 0 },
             ending: 0,
             limits,
             to_decide: BTreeSet::new(),
             ready: BTreeMap::new(),
+            prepared: BTreeSet::new(),
             unsettled: considered
                 .iter()
                 .zip(done)
@@ -146,7 +159,7 @@ impl Machine {
         match self.states[step] {
             State::Deciding => {
                 let waiting = self.ready.entry(need.clone()).or_default();
-                waiting.push((self.priority[step], std::cmp::Reverse(step)));
+                waiting.push((self.priority[step], Reverse(step)));
                 self.states[step] = State::Ready(need);
                 Ok(())
             }
@@ -159,24 +172,50 @@ impl Machine {
         if self.stopped_by.is_some() {
             return None;
         }
-        let mut first: Option<(u64, std::cmp::Reverse<usize>)> = None;
-        for (need, waiting) in self.ready.iter_mut().filter(|(need, _)| self.limits.fits(need)) {
-            // What was settled or paused since it became ready waits no more.
-            let still = |step: usize| matches!(&self.states[step], State::Ready(wanted) if wanted == need);
-            while waiting.peek().is_some_and(|(_, step)| !still(step.0)) {
-                waiting.pop();
-            }
-            first = first.max(waiting.peek().copied());
-        }
-        let step = first?.1.0;
+        self.forget_what_waits_no_more();
+        let waiting = self.ready.iter().filter(|(need, _)| self.limits.fits(need));
+        let mut first = waiting.filter_map(|(_, waiting)| waiting.peek().copied()).max();
+        let fits = |step: usize| matches!(&self.states[step], State::Ready(need) if self.limits.fits(need));
+        first = first.max(self.prepared.iter().rev().find(|(_, step)| fits(step.0)).copied());
+        let turn = first?;
+        let step = turn.1.0;
         let State::Ready(need) = &self.states[step] else { return None };
         let held = self.limits.take(need)?;
-        if let Some(waiting) = self.ready.get_mut(need) {
+        if !self.prepared.remove(&turn)
+            && let Some(waiting) = self.ready.get_mut(need)
+        {
             waiting.pop();
         }
         let gpus = held.gpus.clone();
         self.states[step] = State::Running(held);
         Some((step, gpus))
+    }
+
+    /// Takes the ready step that may be prepared before there is a place for it: it stays ready. None if enough are.
+    pub fn next_to_prepare(&mut self) -> Option<usize> {
+        if self.stopped_by.is_some() || self.most_prepared == 0 {
+            return None;
+        }
+        self.forget_what_waits_no_more();
+        if self.prepared.len() >= self.most_prepared {
+            return None;
+        }
+        let (_, waiting) = self.ready.iter_mut().max_by_key(|(_, waiting)| waiting.peek().copied())?;
+        let turn = waiting.pop()?;
+        self.prepared.insert(turn);
+        Some(turn.1.0)
+    }
+
+    /// What was settled or paused since it became ready waits no more.
+    fn forget_what_waits_no_more(&mut self) {
+        let states = &self.states;
+        for (need, waiting) in &mut self.ready {
+            let still = |step: usize| matches!(&states[step], State::Ready(wanted) if wanted == need);
+            while waiting.peek().is_some_and(|(_, step)| !still(step.0)) {
+                waiting.pop();
+            }
+        }
+        self.prepared.retain(|(_, step)| matches!(states[step.0], State::Ready(_)));
     }
 
     /// The process of a running step has ended well: another one may have its place while its outputs are taken. If many are
@@ -330,6 +369,7 @@ impl Machine {
         }
         self.to_decide.clear();
         self.ready.clear();
+        self.prepared.clear();
         blocked
     }
 

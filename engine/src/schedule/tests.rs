@@ -85,6 +85,33 @@ fn a_step_that_is_ending_needs_no_place() {
 }
 
 #[test]
+fn what_is_prepared_goes_in_its_turn() {
+    let mut machine =
+        Machine::new(vec![vec![]; 5], vec![true; 5], &[false; 5], vec![1, 5, 4, 3, 9], limits(2));
+    for step in 0..4 {
+        machine.next_to_decide().unwrap();
+        machine.ready(step, one_core()).unwrap();
+    }
+    let start = |machine: &mut Machine| machine.next_to_start().map(|(step, _)| step);
+    assert_eq!([start(&mut machine), start(&mut machine), start(&mut machine)], [Some(1), Some(2), None]);
+    assert_eq!(machine.next_to_prepare(), Some(3));
+    assert_eq!(machine.next_to_prepare(), Some(0));
+    assert_eq!(machine.next_to_prepare(), None, "no more than may run at once");
+    // One that became ready later and is more urgent goes first.
+    machine.next_to_decide().unwrap();
+    machine.ready(4, one_core()).unwrap();
+    machine.settle(1, Settled::Done).unwrap();
+    assert_eq!(start(&mut machine), Some(4));
+    // One that is decided about again waits no more.
+    machine.pause(3).unwrap();
+    machine.settle(2, Settled::Done).unwrap();
+    assert_eq!(start(&mut machine), Some(0));
+    machine.ready(3, one_core()).unwrap();
+    machine.settle(4, Settled::Done).unwrap();
+    assert_eq!(start(&mut machine), Some(3));
+}
+
+#[test]
 fn with_one_job_a_step_ends_before_the_next_begins() {
     let mut machine = Machine::new(vec![vec![]; 2], vec![true; 2], &[false; 2], vec![0; 2], limits(1));
     for step in 0..2 {
@@ -154,6 +181,9 @@ proptest! {
                     1 => { machine.settle(step, Settled::LeftOut).unwrap(); }
                     _ => machine.ready(step, one_core()).unwrap(),
                 }
+            }
+            if durations[0] % 2 == 0 {
+                while machine.next_to_prepare().is_some() {}
             }
             while let Some((step, _)) = machine.next_to_start() {
                 for producer in &upstream[step] {

@@ -102,7 +102,14 @@ pub async fn explain(
     let scope = Scope::of(graph, selection)?;
     let warden = LazyWarden::new(project.program(), project.state());
     let observations = observe(project, graph, &warden).await?;
-    let decider = Decider { project, graph, observations: &observations, warden: &warden };
+    let decider = Decider {
+        project,
+        graph,
+        observations: &observations,
+        warden: &warden,
+        known: None,
+        keeps_recipes: true,
+    };
     // Keys are computed and compared here, so nothing is taken from memory.
     let Foresight { foreseen, .. } = foresee(&decider, &scope, &Memo::default()).await?;
     warden.shutdown().await;
@@ -170,7 +177,7 @@ impl Explainer<'_> {
     /// The recipe as it is now, as far as it is known; none if the step is left out or stopped.
     fn present(&self, index: StepIndex) -> Result<Option<Present>, EngineError> {
         let known = |resolved: Resolved| Present {
-            recipe: resolved.recipe,
+            recipe: resolved.document(),
             materials: resolved.materials,
             unknown: BTreeSet::new(),
         };
@@ -210,9 +217,8 @@ impl Explainer<'_> {
             };
             resolved.insert(name.clone(), input);
         }
-        let Resolved { recipe, materials, .. } =
-            recipe::build(project, step, resolved, observations.of(index))?;
-        Ok(Present { recipe, materials, unknown })
+        let resolved = recipe::build(project, step, resolved, observations.of(index))?;
+        Ok(Present { recipe: resolved.document(), materials: resolved.materials, unknown })
     }
 
     /// What a step's recipe is compared with: what the user names, else what its reason was found with, else the nearest.
@@ -230,14 +236,14 @@ impl Explainer<'_> {
             return Ok(Some((Relation::Named, self.against(present, origin, text)?)));
         }
         let of_combination = || {
-            let basis = sibling(project, graph, step, recipe, unknown)?;
+            let basis = sibling(project, graph, step, &recipe, unknown)?;
             Ok(basis.map(|basis| (Relation::Combination, basis)))
         };
         match &self.foreseen[index.get()] {
             Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) => {
                 match &execution.against {
                     Some(origin) => {
-                        let basis = self.against(present, origin.clone(), &origin.key.short())?;
+                        let basis = self.against(present, (**origin).clone(), &origin.key.short())?;
                         Ok(Some((Relation::Nearest, basis)))
                     }
                     None if execution.after == 0 && Last::of(project, graph, step).is_none() => {
@@ -246,7 +252,7 @@ impl Explainer<'_> {
                     None => Ok(None),
                 }
             }
-            _ => match nearest(project, graph, step, recipe, unknown)? {
+            _ => match nearest(project, graph, step, &recipe, unknown)? {
                 Some(basis) => Ok(Some((Relation::Nearest, basis))),
                 None => of_combination(),
             },

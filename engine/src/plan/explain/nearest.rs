@@ -4,6 +4,7 @@
 //! counts. The search ends as soon as nothing nearer can come, so mostly one recipe is read.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 use tidemill_cache::{Key, Steps};
@@ -70,7 +71,7 @@ pub(crate) fn nearest(
     project: &Project,
     graph: &Graph,
     step: &Step,
-    recipe: &Value,
+    recipe: &impl Deref<Target = Value>,
     unknown: &BTreeSet<String>,
 ) -> Result<Option<Basis>, EngineError> {
     let mut search = Search { project, recipe, unknown, best: None };
@@ -92,7 +93,7 @@ pub(super) fn sibling(
     project: &Project,
     graph: &Graph,
     step: &Step,
-    recipe: &Value,
+    recipe: &impl Deref<Target = Value>,
     unknown: &BTreeSet<String>,
 ) -> Result<Option<Basis>, EngineError> {
     let mut search = Search { project, recipe, unknown, best: None };
@@ -100,14 +101,14 @@ pub(super) fn sibling(
     Ok(search.best)
 }
 
-struct Search<'a> {
+struct Search<'a, R> {
     project: &'a Project,
-    recipe: &'a Value,
+    recipe: &'a R,
     unknown: &'a BTreeSet<String>,
     best: Option<Basis>,
 }
 
-impl Search<'_> {
+impl<R: Deref<Target = Value>> Search<'_, R> {
     fn try_all(&mut self, graph: &Graph, steps: Steps<'_>) -> Result<(), EngineError> {
         let (least, most) = CANDIDATES;
         let limit = (ALL_CANDIDATES / graph.steps.len().max(1)).clamp(least, most);
