@@ -4,7 +4,7 @@
 //! reading and hashing never wait for each other (BLAKE3, section 2.1: the left subtree holds the largest power of two of chunks).
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use blake3::hazmat::{
@@ -45,8 +45,8 @@ pub(crate) fn of_blob(file: &File) -> io::Result<Option<(Digest, Stamp)>> {
     Ok(after.is_same_content_as(&before).then_some((digest, after)))
 }
 
-/// The digest of an open file from its beginning, of which `size` bytes are expected. What it is if the file changes meanwhile is
-/// not said: who asks compares its stamps.
+/// The digest of an open file of this size, which is what the system says of it just before: what is appended meanwhile is not
+/// read, so who asks has to see that the size is the same afterwards. A file that has no size until it is read is read to its end.
 pub(crate) fn of_open(file: &File, size: u64) -> io::Result<Digest> {
     if size >= BIG
         && let Some(digest) = in_blocks(file, size)?
@@ -56,22 +56,27 @@ pub(crate) fn of_open(file: &File, size: u64) -> io::Result<Digest> {
     in_turn(file, size)
 }
 
-/// By one thread, to the end of the file.
-fn in_turn(mut file: &File, size: u64) -> io::Result<Digest> {
-    use io::Seek as _;
-    file.rewind()?;
+/// By one thread: to this size, or to the end if that comes first.
+fn in_turn(file: &File, size: u64) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
-    // A file that has no size until it is read gets the usual buffer.
-    let whole = usize::try_from(size).unwrap_or(SMALL_BUFFER).saturating_add(1);
+    let whole = usize::try_from(size).unwrap_or(SMALL_BUFFER);
     let mut buffer = vec![0; if size == 0 { SMALL_BUFFER } else { whole.min(SMALL_BUFFER) }];
+    let mut done = 0;
     loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(Digest::from_hash(hasher.finalize())),
-            Ok(length) => drop(hasher.update(&buffer[..length])),
+        match file.read_at(&mut buffer, done) {
+            Ok(0) => break,
+            Ok(length) => {
+                hasher.update(&buffer[..length]);
+                done += length as u64;
+                if done >= size && size > 0 {
+                    break;
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
+    Ok(Digest::from_hash(hasher.finalize()))
 }
 
 /// By several threads, the first `size` bytes (more than one block); none if there are fewer.
