@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::error::CliError;
 use crate::ui::{Ui, sink};
 
-/// Threads that answer requests.
+/// Threads of the server; what else is done to its end needs no more.
 const THREADS: usize = 2;
 
 /// Within this time after the first signal another one is the same: wrappers pass on what the terminal sent to all.

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::clone::Clones;
-use crate::frames::Frames;
+use crate::frames::{Frames, frames};
 use crate::index::Index;
 use crate::layout::{FORMAT, Layout};
-use crate::lease::Spares;
+use crate::lease::{Spares, spares};
 use crate::parts::Parts;
 use crate::stamp::Stamp;
 use crate::{CacheError, Digest, Key, Lease, Running, record};
@@ -75,8 +75,8 @@ impl Cache {
         }
         let index = Index::new(layout.index());
         let is_local = !crate::stamp::is_network(layout.state());
-        let (parts, frames) = (Parts::new(layout.temporary()), Frames::new(layout.temporary()));
-        let spare_leases = Arc::new(Spares::new(layout.temporary()));
+        let (parts, frames) = (Parts::new(layout.temporary()), frames(layout.temporary()));
+        let spare_leases = Arc::new(spares(layout.temporary()));
         let (defers, blobs) = (OnceLock::new(), Mutex::default());
         let clones = Clones::default();
         let inner = Inner { layout, index, clones, is_local, parts, frames, spare_leases, defers, blobs };

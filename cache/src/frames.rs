@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -16,6 +16,7 @@ use crate::cache::absolute;
 use crate::discard::Linked;
 use crate::parts::{is_plain, rename_to_free};
 use crate::scan::allow;
+use crate::shelf::Shelf;
 use crate::{Cache, CacheError};
 
 /// So many are kept at most.
@@ -30,16 +31,11 @@ pub struct Frame {
 }
 
 /// The frames that this process keeps.
-#[derive(Debug)]
-pub(crate) struct Frames {
-    folder: Utf8PathBuf,
-    shelf: Mutex<Shelf>,
-}
+pub(crate) type Frames = Shelf<Frame>;
 
-#[derive(Debug, Default)]
-struct Shelf {
-    frames: Vec<(Frame, Utf8PathBuf)>,
-    made: u64,
+/// Frames that lie in this folder.
+pub(crate) fn frames(folder: Utf8PathBuf) -> Frames {
+    Shelf::new(folder, "frame", MOST)
 }
 
 /// What lies in a step folder that was used.
@@ -49,54 +45,6 @@ struct Contents {
     folders: Vec<(Utf8PathBuf, Metadata)>,
     files: Vec<(Utf8PathBuf, Metadata)>,
     linked: Vec<Linked>,
-}
-
-impl Frames {
-    /// Frames that lie in this folder.
-    pub(crate) fn new(folder: Utf8PathBuf) -> Self {
-        Self { folder, shelf: Mutex::default() }
-    }
-
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A kept frame with these folders, now at this path, where nothing lay.
-    fn take(&self, at: &Utf8Path, folders: &BTreeSet<Utf8PathBuf>) -> Option<Frame> {
-        let (frame, path) = {
-            let frames = &mut self.shelf().frames;
-            let place = frames.iter().rposition(|(frame, _)| *frame.folders == *folders)?;
-            frames.swap_remove(place)
-        };
-        match rename_to_free(&path, at) {
-            Ok(()) => Some(frame),
-            Err(_) => {
-                self.shelf().frames.push((frame, path));
-                None
-            }
-        }
-    }
-
-    /// Keeps an empty frame. False: there are enough.
-    fn put(&self, at: &Utf8Path, frame: &Frame) -> io::Result<bool> {
-        let path = {
-            let mut shelf = self.shelf();
-            if shelf.frames.len() >= MOST {
-                return Ok(false);
-            }
-            shelf.made += 1;
-            self.folder.join(format!("frame-{}-{}", std::process::id(), shelf.made))
-        };
-        fs::rename(at, &path)?;
-        self.shelf().frames.push((frame.clone(), path));
-        Ok(true)
-    }
-}
-
-impl Drop for Frames {
-    fn drop(&mut self) {
-        self.shelf().frames.iter().for_each(|(_, path)| drop(fs::remove_dir_all(path)));
-    }
 }
 
 impl Frame {
@@ -143,8 +91,12 @@ impl Cache {
     /// If the file system says no.
     pub fn make_frame(&self, at: &Utf8Path, folders: BTreeSet<Utf8PathBuf>) -> Result<Frame, CacheError> {
         let at = absolute(at)?;
-        if let Some(frame) = self.inner.frames.take(&at, &folders) {
-            return Ok(frame);
+        let kept = self.inner.frames.take(|frame| *frame.folders == folders);
+        if let Some((path, frame)) = kept {
+            match rename_to_free(&path, &at) {
+                Ok(()) => return Ok(frame),
+                Err(_) => self.inner.frames.put(path, frame),
+            }
         }
         Frame::make(&at, folders).map_err(CacheError::io("create", &at))
     }
@@ -179,7 +131,13 @@ impl Cache {
                     fs::remove_file(path)?;
                 }
             }
-            Ok(frame.is_restored(at, &contents.folders)? && self.inner.frames.put(at, frame)?)
+            if !frame.is_restored(at, &contents.folders)? {
+                return Ok(false);
+            }
+            let Some(path) = self.inner.frames.room() else { return Ok(false) };
+            fs::rename(at, &path)?;
+            self.inner.frames.put(path, frame.clone());
+            Ok(true)
         };
         clear().map_err(io)
     }
@@ -278,13 +236,12 @@ mod tests {
         let first = scene.path("first");
         let shape = folders(&["folder", "tmp"]);
         let frame = scene.cache.make_frame(&first, shape.clone()).unwrap();
-        let made = inode(&first);
         fs::remove_dir(first.join("tmp")).unwrap();
         scene.cache.recycle(&first, &frame).unwrap();
         assert!(!first.exists());
         scene.cache.make_frame(&first, shape).unwrap();
         assert_eq!(below(&first), ["folder", "tmp"]);
-        assert!(inode(&first) != made || scene.cache.inner.frames.shelf().frames.is_empty());
+        assert_eq!(scene.cache.inner.frames.len(), 0);
     }
 
     #[test]
@@ -302,12 +259,13 @@ mod tests {
     #[test]
     fn frames_go_with_the_process() {
         let scene = Scene::new();
-        let frames = Frames::new(scene.path("frames"));
-        fs::create_dir(scene.path("frames")).unwrap();
-        let frame = Frame::make(&scene.path("first"), folders(&["folder", "tmp"])).unwrap();
-        assert!(frames.put(&scene.path("first"), &frame).unwrap());
-        assert_eq!(below(&scene.path("frames")).len(), 3);
-        drop(frames);
-        assert_eq!(below(&scene.path("frames")), Vec::<String>::new());
+        let cache = scene.another_process();
+        let frame = cache.make_frame(&scene.path("first"), folders(&["folder", "tmp"])).unwrap();
+        cache.recycle(&scene.path("first"), &frame).unwrap();
+        let temporary = cache.inner.layout.temporary();
+        let kept = || below(&temporary).into_iter().filter(|path| path.starts_with("frame")).count();
+        assert_eq!(kept(), 3);
+        drop(cache);
+        assert_eq!(kept(), 0);
     }
 }

@@ -248,7 +248,7 @@ mod tests {
     use crate::{Document, IgnoreRules};
 
     fn recipe(cache: &Cache, number: i64) -> Key {
-        cache.put_recipe(&Document::Int(number)).unwrap()
+        cache.put_recipe(&Document::Int(number).encode().unwrap()).unwrap()
     }
 
     /// A folder artifact whose files are these numbers.

@@ -185,7 +185,7 @@ mod tests {
         scene.write("old.py", "old");
         let (data, old) = (kept(&scene, "data").artifact, kept(&scene, "old.py").artifact);
         let recipe = Document::map([("inputs", Document::List(vec![data.identity()]))]);
-        let key: Key = scene.cache.put_recipe(&recipe).unwrap();
+        let key: Key = scene.cache.put_recipe(&recipe.encode().unwrap()).unwrap();
         let plan = scene.cache.gc_plan(&Roots { keys: vec![key], ..Roots::default() }).unwrap();
         assert_eq!((plan.inputs.len(), plan.bytes), (1, 3));
         scene.cache.gc(&plan).unwrap();

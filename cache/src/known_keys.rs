@@ -1,4 +1,4 @@
-//! Which keys have no result, known without asking for each: for plans of very many steps.
+//! Which keys have no result, known without asking for each: for those who decide about very many steps at once.
 
 use std::collections::HashSet;
 use std::fs;
@@ -16,8 +16,8 @@ const LISTED: u64 = 16;
 /// The results lie in so many folders, by the first byte of their key.
 const SHARDS: usize = 256;
 
-/// The keys that had results when they were asked for. A result that is published later by somebody else is not seen, so this
-/// serves plans, and never decides that something is run.
+/// The keys that had results when they were asked for. A result that somebody else publishes later is not seen: who is about to
+/// make one asks for it once more when he holds the lease.
 #[derive(Debug)]
 pub struct KnownKeys {
     cache: Cache,

@@ -7,12 +7,13 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::CacheError;
 use crate::parts::rename_to_free;
+use crate::shelf::Shelf;
 
 /// The right to work on a key, until it is dropped or the process dies.
 #[derive(Debug)]
@@ -25,67 +26,14 @@ pub struct Lease {
 
 /// The files of leases that this process gave back. It goes on holding their locks: a file is a lease as long as it has the name
 /// of one.
-#[derive(Debug)]
-pub(crate) struct Spares {
-    folder: Utf8PathBuf,
-    shelf: Mutex<Shelf>,
-}
-
-#[derive(Debug, Default)]
-struct Shelf {
-    free: Vec<(Utf8PathBuf, File)>,
-    made: u64,
-}
+pub(crate) type Spares = Shelf<File>;
 
 /// So many are put aside at most.
 const MOST_SPARES: usize = 64;
 
-impl Spares {
-    /// Spare files in this folder.
-    pub(crate) fn new(folder: Utf8PathBuf) -> Self {
-        Self { folder, shelf: Mutex::default() }
-    }
-
-    /// Gives a spare file this name, if there is one and the name is free.
-    fn take(&self, path: &Utf8Path) -> Option<File> {
-        let (spare, file) = self.shelf().free.pop()?;
-        match rename_to_free(&spare, path) {
-            Ok(()) => Some(file),
-            Err(_) => {
-                self.shelf().free.push((spare, file));
-                None
-            }
-        }
-    }
-
-    /// Puts the file of a lease aside, or removes it.
-    fn put(&self, path: &Utf8Path, file: File) -> io::Result<()> {
-        let spare = {
-            let mut shelf = self.shelf();
-            shelf.made += 1;
-            let name = format!("lease-{}-{}", std::process::id(), shelf.made);
-            (shelf.free.len() < MOST_SPARES).then(|| self.folder.join(name))
-        };
-        // Its name goes while it is held: whoever waits for this inode sees that the name is gone and starts over.
-        match spare {
-            Some(spare) => {
-                fs::rename(path, &spare)?;
-                self.shelf().free.push((spare, file));
-                Ok(())
-            }
-            None => fs::remove_file(path),
-        }
-    }
-
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Spares {
-    fn drop(&mut self) {
-        self.shelf().free.iter().for_each(|(path, _)| drop(fs::remove_file(path)));
-    }
+/// Spare files in this folder.
+pub(crate) fn spares(folder: Utf8PathBuf) -> Spares {
+    Shelf::new(folder, "lease", MOST_SPARES)
 }
 
 /// The sign that a run is going on, so that gc waits.
@@ -97,7 +45,7 @@ pub struct Running {
 impl Lease {
     /// The lease, or `None` if someone else holds it.
     pub(crate) fn try_at(path: Utf8PathBuf, spares: &Arc<Spares>) -> Result<Option<Self>, CacheError> {
-        let file = match spares.take(&path) {
+        let file = match renamed(spares, &path) {
             Some(file) => Some(file),
             None => acquire(&path).map_err(CacheError::io("lock", &path))?,
         };
@@ -108,8 +56,25 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(file) = self.file.take() else { return };
-        if let Err(error) = self.spares.put(&self.path, file) {
+        // Its name goes while it is held: whoever waits for this inode sees that the name is gone and starts over.
+        let gone = match self.spares.room() {
+            Some(spare) => fs::rename(&self.path, &spare).map(|()| self.spares.put(spare, file)),
+            None => fs::remove_file(&self.path),
+        };
+        if let Err(error) = gone {
             tracing::debug!(path = %self.path, %error, "the lease file is gone already");
+        }
+    }
+}
+
+/// A spare file under this name, if there is one and the name is free.
+fn renamed(spares: &Spares, path: &Utf8Path) -> Option<File> {
+    let (spare, file) = spares.take(|_| true)?;
+    match rename_to_free(&spare, path) {
+        Ok(()) => Some(file),
+        Err(_) => {
+            spares.put(spare, file);
+            None
         }
     }
 }

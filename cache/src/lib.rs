@@ -29,6 +29,7 @@ mod lease;
 mod record;
 mod rules;
 mod scan;
+mod shelf;
 mod stamp;
 
 mod blob;

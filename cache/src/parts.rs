@@ -7,10 +7,11 @@
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::shelf::Shelf;
 
 /// So many are put aside at most.
 const MOST: usize = 64;
@@ -19,27 +20,17 @@ const LARGEST: u64 = 1 << 20;
 
 /// The parts that this process put aside.
 #[derive(Debug)]
-pub(crate) struct Parts {
-    folder: Utf8PathBuf,
-    shelf: Mutex<Shelf>,
-}
-
-#[derive(Debug, Default)]
-struct Shelf {
-    files: Vec<Utf8PathBuf>,
-    made: u64,
-}
+pub(crate) struct Parts(Shelf<()>);
 
 impl Parts {
     /// Parts that lie in this folder.
     pub(crate) fn new(folder: Utf8PathBuf) -> Self {
-        Self { folder, shelf: Mutex::default() }
+        Self(Shelf::new(folder, "part", MOST))
     }
 
     /// Writes a new file; an error if there is one.
     pub(crate) fn write(&self, at: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-        let part = self.shelf().files.pop();
-        let reused = part.and_then(|part| {
+        let reused = self.0.take(|()| true).and_then(|(part, ())| {
             let file = File::options().write(true).open(&part).ok()?;
             match rename_to_free(&part, at) {
                 Ok(()) => Some(file),
@@ -66,28 +57,11 @@ impl Parts {
         if !is_small || !is_plain(path, metadata) {
             return Ok(false);
         }
-        let part = {
-            let mut shelf = self.shelf();
-            if shelf.files.len() >= MOST {
-                return Ok(false);
-            }
-            shelf.made += 1;
-            self.folder.join(format!("part-{}-{}", std::process::id(), shelf.made))
-        };
+        let Some(part) = self.0.room() else { return Ok(false) };
         fs::rename(path, &part)?;
         fs::set_permissions(&part, Permissions::from_mode(0o600))?;
-        self.shelf().files.push(part);
+        self.0.put(part, ());
         Ok(true)
-    }
-
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Parts {
-    fn drop(&mut self) {
-        self.shelf().files.iter().for_each(|path| drop(fs::remove_file(path)));
     }
 }
 

@@ -36,19 +36,11 @@ impl Numbers {
 }
 
 impl Cache {
-    /// Keeps a recipe under its key.
-    ///
-    /// # Errors
-    /// If it has no canonical form or cannot be written.
-    pub fn put_recipe(&self, recipe: &Document) -> Result<Key, CacheError> {
-        self.put_recipe_bytes(&recipe.encode()?)
-    }
-
-    /// Keeps a recipe that was encoded already under its key.
+    /// Keeps a recipe, in its canonical bytes, under its key.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn put_recipe_bytes(&self, bytes: &[u8]) -> Result<Key, CacheError> {
+    pub fn put_recipe(&self, bytes: &[u8]) -> Result<Key, CacheError> {
         let key = Key::of_recipe(bytes);
         let path = self.inner.layout.recipe(&key);
         let io = |error| CacheError::io("write", &path)(error);
@@ -150,7 +142,11 @@ impl Cache {
 
     /// A result by its number, if it is readable.
     pub(crate) fn numbered(&self, key: &Key, number: u64) -> Result<Option<ActionResult>, CacheError> {
-        let bytes = read_if_there(&self.result_path(key, number))?;
+        let mut bytes = read_if_there(&self.result_path(key, number))?;
+        if bytes.is_none() && number == 1 {
+            // Earlier versions kept the first one with the others.
+            bytes = read_if_there(&self.inner.layout.results_of(key).join(name(number)))?;
+        }
         Ok(bytes.and_then(|bytes| decode_result(key, number, &bytes)))
     }
 
@@ -252,13 +248,13 @@ pub(crate) mod tests {
     fn a_recipe_is_found_by_its_key() {
         let scene = Scene::new();
         let recipe = Document::map([("command", Document::text("python train.py"))]);
-        let key = scene.cache.put_recipe(&recipe).unwrap();
-        assert_eq!(scene.cache.put_recipe(&recipe).unwrap(), key);
+        let key = scene.cache.put_recipe(&recipe.encode().unwrap()).unwrap();
+        assert_eq!(scene.cache.put_recipe(&recipe.encode().unwrap()).unwrap(), key);
         assert_eq!(scene.cache.recipe(&key).unwrap(), Some(recipe.clone()));
         let path = scene.cache.inner.layout.recipe(&key);
         fs::write(&path, Document::Null.encode().unwrap()).unwrap();
         assert_eq!(scene.cache.recipe(&key).unwrap(), None);
-        scene.cache.put_recipe(&recipe).unwrap();
+        scene.cache.put_recipe(&recipe.encode().unwrap()).unwrap();
         assert_eq!(scene.cache.recipe(&key).unwrap(), Some(recipe));
     }
 
@@ -279,6 +275,20 @@ pub(crate) mod tests {
         scene.cache.quarantine(&key, 2, "made on a broken machine").unwrap();
         assert_eq!(scene.cache.result(&key).unwrap(), Some(first));
         assert_eq!(scene.cache.publish(&key, new_result(2, artifact)).unwrap().number, 3);
+    }
+
+    #[test]
+    fn a_first_result_that_lies_with_the_others_is_found() {
+        let scene = Scene::new();
+        let key = Key::of_recipe(b"key");
+        let artifact = scene.cache.put(b"one").unwrap();
+        let first = scene.cache.publish(&key, new_result(0, artifact.clone())).unwrap();
+        let folder = scene.cache.inner.layout.results_of(&key);
+        fs::create_dir(&folder).unwrap();
+        fs::rename(scene.cache.result_path(&key, 1), folder.join("00000001")).unwrap();
+        assert_eq!(scene.cache.result(&key).unwrap(), Some(first.clone()));
+        assert_eq!(scene.cache.publish(&key, new_result(0, artifact.clone())).unwrap(), first);
+        assert_eq!(scene.cache.publish(&key, new_result(1, artifact)).unwrap().number, 2);
     }
 
     #[test]

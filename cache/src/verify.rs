@@ -48,6 +48,9 @@ pub enum Damaged {
     Result,
 }
 
+/// Far longer than a record takes to be written.
+const MOMENT: std::time::Duration = std::time::Duration::from_millis(20);
+
 impl Cache {
     /// Reads every blob and every record, and removes what is damaged.
     ///
@@ -63,16 +66,12 @@ impl Cache {
         };
         let mut damaged: Vec<Damage> = Vec::new();
         damaged.extend(each(&survey.objects, |(blob, _)| self.check_object(*blob))?.into_iter().flatten());
-        damaged.extend(each(&survey.recipes, |key| self.check_recipe(key))?.into_iter().flatten());
+        let mut results = Vec::new();
         for key in &survey.results {
-            for number in self.numbers(key)?.results {
-                report.results += 1;
-                if self.numbered(key, number)?.is_none() {
-                    let path = self.result_path(key, number);
-                    damaged.push(Damage { path, what: Damaged::Result });
-                }
-            }
+            results.extend(self.numbers(key)?.results.into_iter().map(|number| (*key, number)));
         }
+        report.results = results.len() as u64;
+        damaged.extend(self.damaged_records(survey.recipes, results)?);
         for damage in &damaged {
             remove(&damage.path)?;
         }
@@ -98,10 +97,29 @@ impl Cache {
         Ok(Some(Damage { path, what: Damaged::Object }))
     }
 
-    fn check_recipe(&self, key: &Key) -> Result<Option<Damage>, CacheError> {
-        let path = self.inner.layout.recipe(key);
-        let is_damaged = read_if_there(&path)?.is_some_and(|bytes| decode_recipe(key, &bytes).is_none());
-        Ok(is_damaged.then_some(Damage { path, what: Damaged::Recipe }))
+    /// The records that are damaged for longer than it takes to write one: half of one may be in the making.
+    fn damaged_records(
+        &self,
+        mut recipes: Vec<Key>,
+        mut results: Vec<(Key, u64)>,
+    ) -> Result<Vec<Damage>, CacheError> {
+        let recipe = |key: &Key| -> Result<Option<Key>, CacheError> {
+            let bytes = read_if_there(&self.inner.layout.recipe(key))?;
+            Ok(bytes.is_some_and(|bytes| decode_recipe(key, &bytes).is_none()).then_some(*key))
+        };
+        let result = |(key, number): &(Key, u64)| -> Result<Option<(Key, u64)>, CacheError> {
+            Ok(self.numbered(key, *number)?.is_none().then_some((*key, *number)))
+        };
+        for look in 0..2 {
+            if look > 0 && !(recipes.is_empty() && results.is_empty()) {
+                std::thread::sleep(MOMENT);
+            }
+            recipes = each(&recipes, recipe)?.into_iter().flatten().collect();
+            results = each(&results, result)?.into_iter().flatten().collect();
+        }
+        let recipes = recipes.iter().map(|key| (self.inner.layout.recipe(key), Damaged::Recipe));
+        let results = results.iter().map(|(key, number)| (self.result_path(key, *number), Damaged::Result));
+        Ok(recipes.chain(results).map(|(path, what)| Damage { path, what }).collect())
     }
 }
 
@@ -117,7 +135,7 @@ mod tests {
         let scene = Scene::new();
         let sound = scene.cache.put(b"sound").unwrap();
         let spoilt = scene.cache.put(b"spoilt").unwrap();
-        let key = scene.cache.put_recipe(&Document::Int(1)).unwrap();
+        let key = scene.cache.put_recipe(&Document::Int(1).encode().unwrap()).unwrap();
         scene.cache.publish(&key, new_result(0, sound.clone())).unwrap();
         scene.cache.publish(&key, new_result(1, spoilt.clone())).unwrap();
         let report = scene.cache.verify().unwrap();

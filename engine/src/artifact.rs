@@ -45,14 +45,7 @@ pub async fn get(project: &Project, graph: &Graph, reference: &str) -> Result<Fo
     let scope = Scope::of(graph, &selection)?;
     let warden = LazyWarden::new(project.program(), project.state());
     let observations = observe(project, graph, &warden).await?;
-    let decider = Decider {
-        project,
-        graph,
-        observations: &observations,
-        warden: &warden,
-        known: None,
-        keeps_recipes: true,
-    };
+    let decider = Decider::new(project, graph, &observations, &warden);
     let memo = Memo::open(project, graph, &observations, &scope);
     let Foresight { foreseen, .. } = foresee(&decider, &scope, &memo).await?;
     warden.shutdown().await;

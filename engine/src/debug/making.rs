@@ -73,14 +73,7 @@ async fn foreseen(
     let scope = Scope::of(graph, &Selection { until, force, ..Selection::default() })?;
     let warden = LazyWarden::new(project.program(), project.state());
     let observations = observe(project, graph, &warden).await?;
-    let decider = Decider {
-        project,
-        graph,
-        observations: &observations,
-        warden: &warden,
-        known: None,
-        keeps_recipes: true,
-    };
+    let decider = Decider::new(project, graph, &observations, &warden);
     let foreseen = foresee(&decider, &scope, &Memo::default()).await.map(|foresight| foresight.foreseen);
     warden.shutdown().await;
     foreseen

@@ -230,13 +230,16 @@ impl Work {
 
     /// Removes the folder, or keeps it as a failed attempt left it: where it is kept.
     fn put_away(&self, folder: &StepFolder, failure: Option<&Failure>) -> Option<Utf8PathBuf> {
-        if failure.is_none() {
+        let Some(failure) = failure else {
             kept::forget(&self.project, &self.attempt.graph.pipeline, &self.step().id);
-        }
-        let Some(failure) = failure.filter(|failure| kept::is_worth_keeping(failure)) else {
             folder.recycle(&self.project);
             return None;
         };
+        if !kept::is_worth_keeping(failure) {
+            // Not for the next: if the warden was lost, something may still write there.
+            folder.discard(&self.project);
+            return None;
+        }
         match kept::keep(&self.project, folder, &self.card(folder, failure)) {
             Ok(folder) => Some(folder.root()),
             Err(error) => {
@@ -288,7 +291,7 @@ impl Work {
         let key = self.attempt.execution.resolved.key;
         let result = match step.cache {
             true => cache
-                .put_recipe_bytes(&self.attempt.execution.resolved.recipe)
+                .put_recipe(&self.attempt.execution.resolved.recipe)
                 .and_then(|_| cache.publish(&key, new))
                 .map_err(|error| storage(&error))?,
             false => new.unpublished(key),

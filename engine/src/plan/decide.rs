@@ -35,10 +35,10 @@ pub struct Decider<'a> {
     pub observations: &'a Observations,
     /// For probes.
     pub warden: &'a LazyWarden,
-    /// Which keys have no result, for a plan of many steps; a run asks for each.
-    pub known: Option<KnownKeys>,
-    /// Whether the recipes are wanted of the steps that have to run; a plan does without them.
-    pub keeps_recipes: bool,
+    /// Which keys have no result, if all steps are decided about at once.
+    known: Option<KnownKeys>,
+    /// Whether the recipes are wanted of the steps that have to run.
+    keeps_recipes: bool,
 }
 
 /// What is to be done with a step.
@@ -139,6 +139,34 @@ const MANY: usize = 64;
 /// The longest that a probe may take.
 const PROBE_TIME: Duration = Duration::from_secs(60);
 
+impl<'a> Decider<'a> {
+    /// Decides about steps one at a time.
+    #[must_use]
+    pub fn new(
+        project: &'a Project,
+        graph: &'a Graph,
+        observations: &'a Observations,
+        warden: &'a LazyWarden,
+    ) -> Self {
+        Self { project, graph, observations, warden, known: None, keeps_recipes: true }
+    }
+
+    /// All steps are decided about at once: keys that have no result are told from a listing. What another process records after
+    /// that is not seen, so a run asks again before it starts a step.
+    #[must_use]
+    pub fn at_once(mut self) -> Self {
+        self.known = Some(self.project.cache().known_keys());
+        self
+    }
+
+    /// Nobody runs what has to run: its recipes are let go of as soon as their keys are known.
+    #[must_use]
+    pub(super) fn without_recipes(mut self) -> Self {
+        self.keeps_recipes = false;
+        self
+    }
+}
+
 impl Decider<'_> {
     /// Decides about a step.
     ///
@@ -206,22 +234,22 @@ impl Decider<'_> {
         self.known.as_ref().is_some_and(|known| known.lacks(key))
     }
 
-    /// What these steps read and their keys, computed side by side where all that they need is known and many are wanted. What
-    /// goes wrong is left to [`Decider::resolve`].
+    /// What these steps read and their keys, computed side by side where all that they need is known; nothing if few are wanted.
+    /// What goes wrong is left to [`Decider::resolve`].
     pub(super) fn resolve_ahead<'u>(
         &self,
         steps: &[StepIndex],
-        wanted: impl Fn(StepIndex) -> bool + Sync,
+        wanted: impl Fn(StepIndex) -> bool,
         upstream: impl Fn(StepIndex) -> Upstream<'u> + Sync,
     ) -> Vec<Option<(Resolved, Option<Contest>)>> {
-        let is_ready = |index: StepIndex| {
-            self.graph.skeleton.is_plain(index)
-                && wanted(index)
-                && self.graph.upstream(index).all(|before| matches!(upstream(before), Upstream::Known(_)))
+        let is_ready = |index: &StepIndex| {
+            wanted(*index)
+                && self.graph.skeleton.is_plain(*index)
+                && self.graph.upstream(*index).all(|before| matches!(upstream(before), Upstream::Known(_)))
         };
-        let ready: Vec<bool> = steps.iter().map(|index| is_ready(*index)).collect();
+        let ready: Vec<bool> = steps.iter().map(is_ready).collect();
         if ready.iter().filter(|ready| **ready).count() < MANY {
-            return vec![None; steps.len()];
+            return Vec::new();
         }
         let resolve = |(index, ready): (&StepIndex, &bool)| {
             ready.then(|| self.resolve(*index, &upstream).ok()).flatten()

@@ -59,9 +59,7 @@ pub async fn plan(project: &Project, graph: &Graph, selection: &Selection) -> Re
     let observations = observe(project, graph, &warden).await?;
     // What is asked of every step is read at once.
     let _gathering = project.cache().gather();
-    let known = Some(project.cache().known_keys());
-    let decider =
-        Decider { project, graph, observations: &observations, warden: &warden, known, keeps_recipes: false };
+    let decider = Decider::new(project, graph, &observations, &warden).at_once().without_recipes();
     let memo = Memo::open(project, graph, &observations, &scope);
     let Foresight { foreseen, .. } = foresee(&decider, &scope, &memo).await?;
     warden.shutdown().await;
@@ -195,15 +193,13 @@ async fn forward(
     let mut gates = vec![Gate::Open; graph.steps.len()];
     let considered: Vec<StepIndex> =
         graph.order.iter().copied().filter(|index| scope.considered[index.get()]).collect();
-    let (mut ahead, mut resolved) = (considered.chunks(CHUNK), Vec::new().into_iter());
-    for &index in &considered {
-        if resolved.len() == 0 {
-            let wanted = |index: StepIndex| restore.contains_key(&index) || memo.holds(index).is_none();
-            let known = |producer: StepIndex| upstream(&foreseen[producer.get()]);
-            let chunk = ahead.next().unwrap_or_default();
-            resolved = decider.resolve_ahead(chunk, wanted, known).into_iter();
+    let mut ahead = Vec::new();
+    for (place, &index) in considered.iter().enumerate() {
+        if place.is_multiple_of(CHUNK) {
+            let chunk = &considered[place..considered.len().min(place + CHUNK)];
+            let wanted = |index: StepIndex| memo.holds(index).is_none() || restore.contains_key(&index);
+            ahead = decider.resolve_ahead(chunk, wanted, |producer| upstream(&foreseen[producer.get()]));
         }
-        let resolved = resolved.next().flatten();
         let all_before = |of: &[bool]| graph.upstream(index).all(|producer| of[producer.get()]);
         let insisted = scope.forced[index.get()] || restore.contains_key(&index);
         if let Some(entry) = memo.holds(index).filter(|_| !insisted && all_before(&same)) {
@@ -224,7 +220,7 @@ async fn forward(
                     (None, _) => Insist::No,
                 };
                 let known = |producer: StepIndex| upstream(&foreseen[producer.get()]);
-                let resolved = match resolved {
+                let resolved = match ahead.get_mut(place % CHUNK).and_then(Option::take) {
                     Some(resolved) => resolved,
                     None => decider.resolve(index, known)?,
                 };

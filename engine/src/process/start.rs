@@ -1,7 +1,7 @@
 //! Starting a process as the leader of a session of its own, on Linux without copying the memory of the one that starts it.
 //!
-//! Between the two of them, `fork` and `exec` copy and drop the page tables of the whole program, which costs as much as all else
-//! that a short step needs. So the child shares the memory of its parent, which stands still until the child is another program:
+//! Between the two of them, `fork` and `exec` copy and drop the page tables of the whole program, which was a third of what a tiny
+//! step cost beside its own processes. So the child shares the memory of its parent, which stands still until the child is another program:
 //! what `vfork` and `posix_spawn` do, of which neither can give it the death signal that it needs.
 
 use std::fs::File;

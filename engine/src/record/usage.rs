@@ -20,7 +20,8 @@ const WIDTH: usize = 5 * 8;
 /// What one successful execution of a step used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Past {
-    /// From its start to its end, placing of inputs and taking of outputs included, in milliseconds.
+    /// From when it had its place to its end, taking of outputs included, in milliseconds; placing of inputs too, unless that was
+    /// done before.
     pub wall_ms: u64,
     /// Processor time, in milliseconds.
     pub cpu_ms: u64,

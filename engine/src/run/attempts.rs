@@ -40,7 +40,7 @@ pub(super) enum End {
 
 /// An attempt that waits for its turn.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(super) struct Waiting {
     id: AttemptId,
     log: Utf8PathBuf,
     /// Gives it its place: the ids of its GPUs.
@@ -68,7 +68,7 @@ impl Conductor {
             drop(prepared);
             return self.decide_again(step).await;
         }
-        if let Some(Prepared { id, log, place }) = prepared {
+        if let Some(Waiting { id, log, place }) = prepared {
             self.tell_started(step, &id, log, &gpus);
             // It waits for nothing else.
             let _ = place.send(gpus);
@@ -122,7 +122,7 @@ impl Conductor {
         }
         let (place, turn) = oneshot::channel();
         if let Some((id, log)) = self.spawn(step, Turn::Later(turn), lease) {
-            self.prepared.insert(step, Prepared { id, log, place });
+            self.prepared.insert(step, Waiting { id, log, place });
         }
     }
 
@@ -359,7 +359,7 @@ impl Conductor {
         };
         if count > allowed || self.is_cancelled() {
             // The recipe is kept too, so that the next run can say what is different from the one that failed.
-            if self.project.cache().put_recipe_bytes(&execution.resolved.recipe).is_ok() {
+            if self.project.cache().put_recipe(&execution.resolved.recipe).is_ok() {
                 self.remember_key(step, execution);
             }
             return self.fail(step, Some(id), report);

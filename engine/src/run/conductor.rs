@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
-use super::attempts::{End, Prepared};
+use super::attempts::{End, Waiting};
 use super::estimate::Left;
 use super::live::live;
 use super::pulses::Pulses;
@@ -56,15 +56,7 @@ pub async fn run(
     let observations = observe(project, &graph, &warden).await?;
     let memo = Memo::open(project, &graph, &observations, &scope);
     let foresight = {
-        let known = Some(project.cache().known_keys());
-        let decider = Decider {
-            project,
-            graph: &graph,
-            observations: &observations,
-            warden: &warden,
-            known,
-            keeps_recipes: true,
-        };
+        let decider = Decider::new(project, &graph, &observations, &warden).at_once();
         foresee(&decider, &scope, &memo).await?
     };
     let git = git.await.ok().flatten();
@@ -83,6 +75,7 @@ pub async fn run(
     );
     conductor.tell_start(&options, git);
     conductor.tell_settled();
+    conductor.teller.flush();
     let summary = conductor.conduct().await;
     drop(gathering);
     drop(running);
@@ -164,7 +157,7 @@ pub(super) struct Conductor {
     pub(super) released: VecDeque<(usize, usize, Settled)>,
     pub(super) attempts: JoinSet<End>,
     /// By step: the attempt that was prepared before it was its turn.
-    pub(super) prepared: BTreeMap<usize, Prepared>,
+    pub(super) prepared: BTreeMap<usize, Waiting>,
     /// The steps whose process has ended well while their attempt goes on.
     pub(super) vacated: (UnboundedSender<usize>, UnboundedReceiver<usize>),
     /// What measures the attempts, if a subscriber wants to know.

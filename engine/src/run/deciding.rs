@@ -53,14 +53,7 @@ impl Conductor {
     }
 
     async fn decide_now(&self, step: usize) -> Result<Decision, EngineError> {
-        let decider = Decider {
-            project: &self.project,
-            graph: &self.graph,
-            observations: &self.observations,
-            warden: &self.warden,
-            known: None,
-            keeps_recipes: true,
-        };
+        let decider = Decider::new(&self.project, &self.graph, &self.observations, &self.warden);
         let upstream = |producer: StepIndex| match &self.outputs[producer.get()] {
             Some(outputs) => Upstream::Known(outputs),
             None => Upstream::LeftOut,

@@ -61,8 +61,8 @@ impl State {
     }
 }
 
-/// When it is a step's turn: the highest priority goes first, then the first of the file.
-type Turn = (u64, Reverse<usize>);
+/// Which ready step goes first: the one with the highest priority, then the first of the file.
+type Rank = (u64, Reverse<usize>);
 
 /// So many steps are prepared at most before it is their turn.
 const MOST_PREPARED: usize = 4;
@@ -83,9 +83,9 @@ pub struct Machine {
     to_decide: BTreeSet<usize>,
     /// Ready steps by what they need, in each the highest priority on top, then the first of the file: so what does not fit is
     /// passed over once, however many steps wait for it.
-    ready: BTreeMap<Need, BinaryHeap<Turn>>,
+    ready: BTreeMap<Need, BinaryHeap<Rank>>,
     /// Ready steps that somebody prepares before it is their turn.
-    prepared: BTreeSet<Turn>,
+    prepared: BTreeSet<Rank>,
     /// How many of these there may be.
     most_prepared: usize,
     considered: Vec<bool>,
@@ -177,11 +177,11 @@ impl Machine {
         let mut first = waiting.filter_map(|(_, waiting)| waiting.peek().copied()).max();
         let fits = |step: usize| matches!(&self.states[step], State::Ready(need) if self.limits.fits(need));
         first = first.max(self.prepared.iter().rev().find(|(_, step)| fits(step.0)).copied());
-        let turn = first?;
-        let step = turn.1.0;
+        let rank = first?;
+        let step = rank.1.0;
         let State::Ready(need) = &self.states[step] else { return None };
         let held = self.limits.take(need)?;
-        if !self.prepared.remove(&turn)
+        if !self.prepared.remove(&rank)
             && let Some(waiting) = self.ready.get_mut(need)
         {
             waiting.pop();
@@ -201,9 +201,9 @@ impl Machine {
             return None;
         }
         let (_, waiting) = self.ready.iter_mut().max_by_key(|(_, waiting)| waiting.peek().copied())?;
-        let turn = waiting.pop()?;
-        self.prepared.insert(turn);
-        Some(turn.1.0)
+        let rank = waiting.pop()?;
+        self.prepared.insert(rank);
+        Some(rank.1.0)
     }
 
     /// What was settled or paused since it became ready waits no more.

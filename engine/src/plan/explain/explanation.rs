@@ -102,14 +102,7 @@ pub async fn explain(
     let scope = Scope::of(graph, selection)?;
     let warden = LazyWarden::new(project.program(), project.state());
     let observations = observe(project, graph, &warden).await?;
-    let decider = Decider {
-        project,
-        graph,
-        observations: &observations,
-        warden: &warden,
-        known: None,
-        keeps_recipes: true,
-    };
+    let decider = Decider::new(project, graph, &observations, &warden);
     // Keys are computed and compared here, so nothing is taken from memory.
     let Foresight { foreseen, .. } = foresee(&decider, &scope, &Memo::default()).await?;
     warden.shutdown().await;
