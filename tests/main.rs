@@ -52,6 +52,7 @@ mod two_at_once;
 mod effect_once;
 mod environment;
 mod gate_stops;
+mod gpus;
 mod left_out;
 mod matrix;
 mod publish;

@@ -68,3 +68,72 @@ fn publishing_onto_an_input_is_an_error() {
     let project = Project::with(&format!("{PIPELINE}\ninputs.old = \"models/*.txt\"\n"));
     project.tidemill(&["check"]).exits(2).says("models/model.txt");
 }
+
+/// A large output in a project that wants links.
+const LARGE: &str = r#"
+[params]
+letter = "a"
+
+[steps.make]
+run = "COUNT(make); head -c 20000000 /dev/zero | tr '\\000' ${params.letter} > ${outputs.out}"
+outputs.out = { path = "out", publish = "models/model.bin" }
+
+[steps.size]
+run = "COUNT(size); wc -c < ${inputs.model} > ${outputs.size}"
+inputs.model = "${make.out}"
+outputs.size = { path = "size", publish = "size" }
+"#;
+
+fn linking() -> Project {
+    let project = Project::with(LARGE);
+    project.file("tidemill.toml", "[project]\npublish = \"link\"\n");
+    project.run_executes(2);
+    project
+}
+
+fn first_and_size(project: &Project) -> (u8, usize) {
+    let bytes = std::fs::read(project.path("models/model.bin")).unwrap();
+    (bytes[0], bytes.len())
+}
+
+#[test]
+fn a_large_output_may_be_linked_and_goes_back_and_forth() {
+    let project = linking();
+    for (letter, executed) in [("b", 2), ("a", 0), ("b", 0)] {
+        project.run(&["--set", &format!("letter={letter}")]).ok().executed(executed);
+        assert_eq!(first_and_size(&project), (letter.as_bytes()[0], 20_000_000));
+    }
+    std::fs::remove_file(project.path("models/model.bin")).unwrap();
+    project.run(&["--set", "letter=b"]).ok().executed(0);
+    assert_eq!(first_and_size(&project), (b'b', 20_000_000));
+    project.tidemill(&["cache", "verify"]).ok();
+    assert_eq!(project.counts(), "make 2, size 2");
+}
+
+#[test]
+fn who_writes_into_a_link_keeps_what_was_written_and_the_result_is_made_again() {
+    use std::io::{Seek as _, Write as _};
+    use std::os::unix::fs::PermissionsExt as _;
+    let project = linking();
+    let at = project.path("models/model.bin");
+    let (mode, modified) = {
+        let facts = std::fs::metadata(&at).unwrap();
+        (facts.permissions(), facts.modified().unwrap())
+    };
+    // The same size and time afterwards: only the file system knows better.
+    std::fs::set_permissions(&at, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let mut file = std::fs::File::options().write(true).open(&at).unwrap();
+    file.seek(std::io::SeekFrom::Start(7)).unwrap();
+    file.write_all(b"mine").unwrap();
+    file.set_modified(modified).unwrap();
+    drop(file);
+    std::fs::set_permissions(&at, mode).unwrap();
+    project.run(&[]).ok();
+    assert_eq!(std::fs::read(&at).unwrap(), vec![b'a'; 20_000_000]);
+    assert!(project.displaced("models/model.bin").contains("mine"));
+    // Where the file system has clones, the cache was out of reach.
+    let made = if project.counts().starts_with("make 2") { 2 } else { 1 };
+    assert_eq!(project.counts(), format!("make {made}, size 1"));
+    project.tidemill(&["cache", "verify"]).ok();
+    project.run_executes(0);
+}

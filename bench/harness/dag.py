@@ -1,99 +1,175 @@
-"""The same DAG for every program: cold, with nothing to do, with one leaf changed, and back again."""
+"""The same DAG for every program: cold, with nothing to do, touched, with one leaf changed, and back again."""
 
 import itertools
-import shutil
+import os
 import subprocess
 
-from .measure import in_turn, once
+from . import write
+from .measure import in_turn, median, once
 
 JOBS = "2"
-LAYERS = 10
+WAYS = ["one", "matrix", "published"]
+
+
+def ours(program):
+    return [program, "run", "-q", "-j", JOBS]
 
 
 def dag(report, options, program, peers, folder):
     """Cold runs, no-ops and changes, for every shape and size."""
     # Nothing is removed before the end: on some file systems that would slow down what is made afterwards.
-    for shape, steps in itertools.product(options.shapes, options.steps):
-        name = f"{shape}-{steps}"
-        edges = list(shaped(shape, steps))
-        ninja, other_place = None, None
-        if "ninja" in options.peers and peers.ninja:
-            ninja = [peers.ninja, "-j", JOBS]
-            other_place = folder / f"{name}-ninja"
-            write_ninja(other_place, edges, 0)
-            theirs = once(ninja, other_place)
-        for way in ["one", "matrix", "published"]:
-            if way == "matrix" and shape != "layered":
-                continue
-            place = folder / f"{name}-{way}"
-            write_tidemill(place, edges, way, 0)
-            ours = once([program, "run", "-q", "-j", JOBS], place)
-            report.line(f"cold, {shape}, {steps:,} steps, {way}", [ours], [theirs] if ninja else None, "ninja", 1.6)
-            times = max(3, options.tries if steps <= 10_000 else 3)
-            run = lambda: once([program, "run", "-q", "-j", JOBS], place)
-            # What was written in the last moment of the cold run is looked at once more.
-            run()
-            expect(program, place, 0)
-            other = lambda: once(ninja, other_place)
-            target = 1.5 if way == "published" else 1.0
-            pair(report, f"no-op, {shape}, {steps:,} steps, {way}", times, run, ninja and other, target)
-            if way == "one":
-                leaf(report, options, program, other_place, place, edges, ninja, f"{shape}, {steps:,} steps")
-        if "snakemake" in options.peers and steps <= 100 and (snakemake := peers.snakemake()):
-            write_snakemake(folder / f"{name}-snakemake", edges)
-            command = [snakemake, "--quiet", "--cores", JOBS]
-            report.note(f"snakemake, cold: {once(command, folder / f'{name}-snakemake').wall:.2f} s")
-            report.note(f"snakemake, no-op: {once(command, folder / f'{name}-snakemake').wall:.2f} s")
+    for shape in options.shapes:
+        for steps in options.steps if shape == "layered" else [size for size in options.steps if size <= 10_000]:
+            Bench(report, options, program, peers, folder, shape, steps).all()
 
 
-def leaf(report, options, program, other_place, place, edges, ninja, name):
-    """One leaf changed: by a file that only it reads, and by its command, for which the pipeline is parsed anew."""
-    counter = itertools.count(1)
+class Bench:
+    """One DAG: its projects, and what is done with them."""
 
-    def by_file(where, command):
-        (where / "leaf.txt").write_text(f"{next(counter)}\n")
-        return once(command, where)
+    def __init__(self, report, options, program, peers, folder, shape, steps):
+        self.report, self.options, self.program, self.peers, self.folder = report, options, program, peers, folder
+        self.name, self.steps = f"{shape}, {steps:,} steps", steps
+        self.base = f"{shape}-{steps}"
+        self.edges = list(write.shaped(shape, steps))
+        self.ways = WAYS if shape == "layered" else ["one"]
+        self.tries = options.tries if steps <= 10_000 else 3
+        self.ninja = [peers.ninja, "-j", JOBS] if "ninja" in options.peers and peers.ninja else None
 
-    def by_command(where, write, command):
-        write(where, next(counter))
-        return once(command, where)
+    def all(self):
+        self.cold()
+        for way in self.ways:
+            self.no_op(way)
+        self.touched()
+        self.leaf()
+        self.others()
 
-    ours, theirs = [program, "run", "-q", "-j", JOBS], ninja
-    pair(
-        report, f"leaf changed by its file, {name}", options.tries, lambda: by_file(place, ours),
-        theirs and (lambda: by_file(other_place, theirs)), 1.0,
-    )
-    pair(
-        report, f"leaf changed by its command, {name}", options.tries,
-        lambda: by_command(place, lambda where, number: write_tidemill(where, edges, "one", number), ours),
-        theirs and (lambda: by_command(other_place, lambda where, number: write_ninja(where, edges, number), theirs)), 1.0,
-    )
-    write_tidemill(place, edges, "one", 0)
-    (place / "leaf.txt").write_text("leaf\n")
-    report.line(f"back again, from the cache, {name}", [once(ours, place)])
-    expect(program, place, 0)
+    def place(self, way):
+        return self.folder / f"{self.base}-{way}"
 
+    def cold(self):
+        """Everything is executed, in folders in which nothing was before."""
+        tries = 5 if self.steps <= 1_000 else 3 if self.steps <= 10_000 else 1
+        works = {"ninja": self.ninja} if self.ninja else {}
+        works |= {way: ours(self.program) for way in self.ways}
+        if self.peers.n2 and "n2" in self.options.peers:
+            works["n2"] = [self.peers.n2, "-j", JOBS]
+        runs = {way: [] for way in works}
+        for number in reversed(range(tries)):
+            for way, command in works.items():
+                # The last ones stay for what follows.
+                place = self.place(way) if number == 0 else self.folder / f"{self.base}-{way}-{number}"
+                self.write(place, way, 0)
+                runs[way].append(once(command, place))
+        for way in self.ways:
+            self.report.line(f"cold, {self.name}, {way}", runs[way], runs.get("ninja"), "ninja", 1.6)
+        if "n2" in runs:
+            self.report.note(f"n2, cold: {median(runs['n2']):.2f} s")
 
-def plan(report, options, program, peers, folder):
-    """Planning a matrix of which nothing is known yet."""
-    for side in [100, 316] + ([1000] if options.all else []):
-        place = folder / "plan"
-        place.mkdir()
-        values = ",".join(map(str, range(side)))
-        (place / "pipeline.toml").write_text(
-            f'[pipeline]\nname = "large"\n\n[steps.cell]\nmatrix = {{ i = [{values}], j = [{values}] }}\n'
-            'run = "echo ${matrix.i} ${matrix.j} > ${outputs.o}"\noutputs.o = "o.txt"\n'
+    def write(self, place, way, edition):
+        if way in WAYS:
+            write.tidemill(place, self.edges, way, edition)
+        else:
+            write.ninja(place, self.edges, edition)
+
+    def no_op(self, way):
+        place = self.place(way)
+        # What was written in the last moment of the cold run is looked at once more.
+        once(ours(self.program), place)
+        expect(self.program, place, 0)
+        target = 1.5 if way == "published" else 1.0
+        self.pair(f"no-op, {self.name}, {way}", lambda: once(ours(self.program), place), self.other(), target)
+        self.report.grows(f"no-op, {way}", self.steps)
+
+    def touched(self):
+        """The input has another time and the same content: who goes by times does everything again."""
+        place = self.place("one")
+
+        def run():
+            os.utime(place / "in.txt")
+            return once(ours(self.program), place)
+
+        self.report.line(f"input touched, {self.name}", *in_turn(3, run))
+
+    def leaf(self):
+        """One leaf changed: by a file that only it reads, and by its command, for which the pipeline is parsed anew."""
+        counter = itertools.count(1)
+
+        def by_file(where, command):
+            (where / "leaf.txt").write_text(f"{next(counter)}\n")
+            return once(command, where)
+
+        def by_command(where, way, command):
+            self.write(where, way, next(counter))
+            return once(command, where)
+
+        place, command = self.place("one"), ours(self.program)
+        other = self.place("ninja")
+        self.pair(
+            f"leaf changed by its file, {self.name}", lambda: by_file(place, command),
+            self.ninja and (lambda: by_file(other, self.ninja)), 1.0,
         )
-        limit = 3 if side == 1000 else None
-        report.line(f"plan of a matrix of {side * side:,} steps", [once([program, "plan"], place)], limit=limit)
-        shutil.rmtree(place)
+        self.report.grows("leaf changed by its file", self.steps)
+        self.pair(
+            f"leaf changed by its command, {self.name}", lambda: by_command(place, "one", command),
+            self.ninja and (lambda: by_command(other, "ninja", self.ninja)), 1.0,
+        )
+        self.write(place, "one", 0)
+        (place / "leaf.txt").write_text("leaf\n")
+        self.report.line(f"back again, from the cache, {self.name}", [once(command, place)])
+        expect(self.program, place, 0)
+
+    def others(self):
+        """Peers that are far away: once, at a hundred steps."""
+        if self.steps > 100:
+            return
+        if "snakemake" in self.options.peers and (snakemake := self.peers.snakemake()):
+            place = self.place("snakemake")
+            write.snakemake(place, self.edges)
+            self.twice("snakemake", [snakemake, "--quiet", "--cores", JOBS], place)
+        if "dvc" in self.options.peers and (dvc := self.peers.dvc()):
+            place = self.place("dvc")
+            write.dvc(place, self.edges)
+            subprocess.run([dvc, "init", "-q", "--no-scm"], cwd=place, check=True)
+            self.twice("dvc", [dvc, "repro", "-q"], place)
+
+    def twice(self, name, command, place):
+        cold, no_op = once(command, place).wall, once(command, place).wall
+        self.report.note(f"{name}, {self.name}: cold {cold:.2f} s, no-op {no_op:.2f} s")
+
+    def other(self):
+        return self.ninja and (lambda: once(self.ninja, self.place("ninja")))
+
+    def pair(self, work, ours, theirs, target):
+        if theirs:
+            self.report.line(work, *in_turn(self.tries, ours, theirs), "ninja", target)
+        else:
+            self.report.line(work, *in_turn(self.tries, ours))
 
 
-def pair(report, work, tries, ours, theirs, target):
-    if theirs:
-        report.line(work, *in_turn(tries, ours, theirs), "ninja", target)
-    else:
-        report.line(work, *in_turn(tries, ours))
+def changes(report, options, program, peers, folder):
+    """How the cost grows with what is changed: so many of 10,000 steps, each by a file of its own."""
+    steps = 10_000 if options.all else 1_000
+    place, other = folder / "changes", folder / "changes-ninja"
+    counts = [1, 10, 100, steps // 10]
+    write.fan_tidemill(place, steps, counts[-1])
+    write.fan_ninja(other, steps, counts[-1])
+    ninja = [peers.ninja, "-j", JOBS] if "ninja" in options.peers and peers.ninja else None
+    once(ours(program), place)
+    if ninja:
+        once(ninja, other)
+    edition = itertools.count(1)
+
+    def changed(where, command, count):
+        for number in range(count):
+            (where / f"{number}.txt").write_text(f"{next(edition)}\n")
+        return once(command, where)
+
+    for count in counts:
+        works = [lambda: changed(place, ours(program), count)]
+        works += [lambda: changed(other, ninja, count)] if ninja else []
+        runs = in_turn(3, *works)
+        report.line(f"{count:,} of {steps:,} steps changed", runs[0], runs[1] if ninja else None, "ninja")
+        report.grows(f"steps changed, of {steps:,}", count)
 
 
 def expect(program, place, executed):
@@ -101,79 +177,3 @@ def expect(program, place, executed):
     answer = subprocess.run([program, "run", "-j", JOBS], cwd=place, capture_output=True, text=True)
     if f"{executed} steps executed" not in answer.stdout:
         raise SystemExit(f"a run in {place} did something else than it should:\n{answer.stdout}")
-
-
-def shaped(shape, steps):
-    """The steps of a DAG: a layer, a place in it, and the step before or none. The last one also reads `leaf.txt`."""
-    if shape == "chain":
-        yield from ((layer, 0, (layer - 1, 0) if layer else None) for layer in range(steps))
-    elif shape == "wide":
-        yield from ((0, place, None) for place in range(steps))
-    else:
-        width = steps // LAYERS
-        for layer, place in itertools.product(range(LAYERS), range(width)):
-            yield layer, place, (layer - 1, place) if layer else None
-
-
-def write_tidemill(place, edges, way, edition):
-    """The DAG as a pipeline: one table per step, one matrix per layer, or one table per step with every output published."""
-    place.mkdir(exist_ok=True)
-    text = ['[pipeline]\nname = "bench"\n']
-    if way == "matrix":
-        width = 1 + max(number for _, number, _ in edges)
-        values = ",".join(map(str, range(width)))
-        for layer in range(LAYERS):
-            source = f'"${{layer{layer - 1}.o}}"' if layer else '"in.txt"'
-            text.append(
-                f'[steps.layer{layer}]\nmatrix = {{ i = [{values}] }}\n'
-                f'run = "cat ${{inputs.a}} > ${{outputs.o}}; echo {layer} ${{matrix.i}} >> ${{outputs.o}}"\n'
-                f'inputs.a = {source}\noutputs.o = "o.txt"\n'
-            )
-    else:
-        for layer, number, before in edges:
-            source = f'"${{s{before[0]}-{before[1]}.o}}"' if before else '"in.txt"'
-            is_leaf = (layer, number) == edges[-1][:2]
-            publish = f'{{ path = "o.txt", publish = "out/{layer}-{number}.txt" }}' if way == "published" else '"o.txt"'
-            text.append(
-                f'[steps.s{layer}-{number}]\n'
-                f'run = "cat ${{inputs.a}} > ${{outputs.o}}; echo {layer} {number} {edition if is_leaf else 0} >> ${{outputs.o}}"\n'
-                f'inputs.a = {source}\n' + ('inputs.leaf = "leaf.txt"\n' if is_leaf else "") + f'outputs.o = {publish}\n'
-            )
-    (place / "pipeline.toml").write_text("\n".join(text))
-    write_inputs(place)
-
-
-def write_ninja(place, edges, edition):
-    place.mkdir(exist_ok=True)
-    text = ["rule step\n  command = cat $from > $out; echo $words >> $out\n"]
-    for layer, number, before in edges:
-        source = f"out/{before[0]}-{before[1]}.txt" if before else "in.txt"
-        is_leaf = (layer, number) == edges[-1][:2]
-        extra = " leaf.txt" if is_leaf else ""
-        text.append(
-            f"build out/{layer}-{number}.txt: step {source}{extra}\n  from = {source}\n"
-            f"  words = {layer} {number} {edition if is_leaf else 0}\n"
-        )
-    (place / "build.ninja").write_text("\n".join(text))
-    write_inputs(place)
-
-
-def write_snakemake(place, edges):
-    place.mkdir(exist_ok=True)
-    last = {layer: 1 + number for layer, number, _ in edges}
-    targets = ", ".join(f'"out/{layer}-{number}.txt"' for layer, count in last.items() for number in range(count))
-    text = [f"rule all:\n    input: {targets}\n"]
-    for layer, number, before in edges:
-        source = f"out/{before[0]}-{before[1]}.txt" if before else "in.txt"
-        text.append(
-            f'rule s{layer}_{number}:\n    input: "{source}"\n    output: "out/{layer}-{number}.txt"\n'
-            f'    shell: "cat {{input}} > {{output}}; echo {layer} {number} >> {{output}}"\n'
-        )
-    (place / "Snakefile").write_text("\n".join(text))
-    write_inputs(place)
-
-
-def write_inputs(place):
-    for name, content in [("in.txt", "hello\n"), ("leaf.txt", "leaf\n")]:
-        if not (place / name).exists():
-            (place / name).write_text(content)

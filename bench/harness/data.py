@@ -1,5 +1,6 @@
 """Bytes: a large file, many small files, a large output; and the start of the program."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -31,7 +32,12 @@ def file(report, options, program, peers, folder):
     works = [lambda: anew(program, place)] + ([theirs] if theirs else [])
     ours, *other = in_turn(3, *works)
     report.line(f"first digest of a file of {shown}", ours, other[0] if other else None, "b3sum", 1 / 0.95)
-    report.line(f"no-op check of that file", *in_turn(options.tries, lambda: once([program, "plan"], place)), limit=0.030)
+    report.line("no-op check of that file", *in_turn(options.tries, lambda: once([program, "plan"], place)), limit=0.030)
+    if "dvc" in options.peers and (dvc := peers.dvc()):
+        subprocess.run([dvc, "init", "-q", "--no-scm"], cwd=place, check=True)
+        added = once([dvc, "add", "-q", "data"], place).wall
+        asked = once([dvc, "status", "-q"], place, check=False).wall
+        report.note(f"dvc add of that file: {added:.2f} s, dvc status {asked:.2f} s")
     shutil.rmtree(place)
 
 
@@ -64,25 +70,43 @@ def folder(report, options, program, peers, folder):
 def output(report, options, program, peers, folder):
     """A step with a large output: beside its command alone, and what it takes to bring a published file back."""
     size = 2 << 30 if options.all else 1 << 27
-    place = folder / "output"
-    place.mkdir()
-    command = f"head -c {size} /dev/zero | tr '\\\\000' x > "
-    (place / "pipeline.toml").write_text(
-        '[pipeline]\nname = "writes"\n\n[steps.write]\n'
-        f"run = '''{command.replace(chr(92) * 2, chr(92))}${{outputs.o}}'''\n"
-        'outputs.o = { path = "o.bin", publish = "out/o.bin" }\n'
-    )
-    alone = ["sh", "-c", command.replace("\\\\", "\\") + "alone.bin"]
-    theirs, ours = in_turn(1, lambda: once(alone, place), lambda: once([program, "run", "-q"], place))
     shown = f"{size / 2**30:g} GiB"
-    report.line(f"a step that writes {shown}", ours, theirs, "the command alone")
+    command = f"head -c {size} /dev/zero | tr '\\000' "
+    for way in ["copy", "link"]:
+        place = folder / f"output-{way}"
+        place.mkdir()
+        (place / "tidemill.toml").write_text(f'[project]\npublish = "{way}"\n')
+        (place / "pipeline.toml").write_text(
+            '[pipeline]\nname = "writes"\n\n[params]\nletter = "a"\n\n[steps.write]\n'
+            f"run = '''{command}${{params.letter}} > ${{outputs.o}}'''\n"
+            'outputs.o = { path = "o.bin", publish = "out/o.bin" }\n'
+        )
+        letters = iter("abcdef")
 
-    def restored():
-        (place / "out" / "o.bin").unlink()
-        return once([program, "run", "-q"], place)
+        def written():
+            settle()
+            return once([program, "run", "-q", "--set", f"letter={next(letters)}"], place)
 
-    report.line(f"the published {shown} deleted, and brought back", *in_turn(3, restored), limit=0.1)
-    shutil.rmtree(place)
+        def alone():
+            settle()
+            return once(["sh", "-c", f"{command}x > alone.bin"], place)
+
+        theirs, ours = in_turn(3, alone, written)
+        report.line(f"a step that writes {shown}, published by {way}", ours, theirs, "the command alone")
+        letters = itertools.cycle("abc")
+
+        def replaced():
+            settle()
+            return once([program, "run", "-q", "--set", f"letter={next(letters)}"], place)
+
+        def restored():
+            settle()
+            (place / "out" / "o.bin").unlink()
+            return once([program, "run", "-q", "--set", "letter=c"], place)
+
+        report.line(f"another version of the {shown} published by {way}", *in_turn(3, replaced), limit=0.1)
+        report.line(f"the {shown} deleted, and brought back by {way}", *in_turn(3, restored), limit=0.1)
+        shutil.rmtree(place)
 
 
 def anew(program, place):

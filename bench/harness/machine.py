@@ -21,6 +21,7 @@ def facts(program, peers, folder):
         "tidemill": first_line([program, "--version"]),
         "ninja": first_line([peers.ninja, "--version"]) if peers.ninja else "not there",
         "b3sum": first_line([peers.b3sum, "--version"]) if peers.b3sum else "not there",
+        "n2": first_line([peers.n2, "--version"]) if peers.n2 else "not there",
     }
 
 

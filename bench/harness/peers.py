@@ -9,24 +9,30 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
-def build():
-    """Builds Tidemill and gives the program."""
+def build(*arguments):
+    """Builds Tidemill, or what the arguments name, and gives the program."""
     target = os.environ.setdefault("CARGO_TARGET_DIR", os.path.expanduser("~/.cache/tidemill/target"))
-    subprocess.run(["cargo", "build", "--release", "--locked"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--release", "--locked", *arguments], cwd=ROOT, check=True)
     return pathlib.Path(target, "release", "tidemill").resolve()
 
 
 class Peers:
     """What is installed, or can be; None is not there."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, wanted):
         self.folder = folder
         self.ninja = self.python("ninja")
         self.b3sum = shutil.which("b3sum") or self.cargo("b3sum")
+        # It is in no registry.
+        self.n2 = self.cargo("n2", "--git", "https://github.com/evmar/n2") if "n2" in wanted else None
 
     def snakemake(self):
         """Snakemake, installed when it is asked for: it brings much with it."""
         return self.python("snakemake")
+
+    def dvc(self):
+        """DVC, likewise."""
+        return self.python("dvc")
 
     def python(self, name):
         programs = self.folder / "venv" / "bin"
@@ -35,8 +41,12 @@ class Peers:
             subprocess.run([programs / "pip", "install", "--quiet", name], check=False)
         return programs / name if (programs / name).exists() else None
 
-    def cargo(self, name):
+    def cargo(self, name, *source):
         program = self.folder / "bin" / name
         if not program.exists():
-            subprocess.run(["cargo", "install", "--quiet", "--root", self.folder, name], check=False)
+            install = ["cargo", "install", "--quiet", "--root", self.folder, *(source or [name])]
+            try:
+                subprocess.run(install, check=False, timeout=600, env={**os.environ, "CARGO_NET_RETRY": "0"})
+            except subprocess.TimeoutExpired:
+                print(f"{name} could not be installed in ten minutes")
         return program if program.exists() else None

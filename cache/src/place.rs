@@ -10,10 +10,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::blob::{each, stat};
 use crate::cache::absolute;
+use crate::discard::Linked;
 use crate::layout::Blob;
 use crate::manifest::Kind;
 use crate::stamp::Stamp;
-use crate::{Artifact, Cache, CacheError, Form, Manifest};
+use crate::{Artifact, Cache, CacheError, Digest, Form, Manifest};
 
 /// What is done with the placed content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +23,14 @@ pub enum Place {
     ReadOnly,
     /// It is its owner's to change: clones, else copies.
     Writable,
+    /// The same, but large files that cannot be cloned are links to the blobs, which their owner must not change.
+    Linked,
 }
 
 /// Up to this size a copy costs no more than a link and the doubts that come with it.
 const SMALL: u64 = 64 << 10;
+/// From this size on, a file that may be linked although somebody could want to change it is.
+const LARGE: u64 = 16 << 20;
 
 /// A blob, how it was when it was verified, and where it goes to.
 struct Delivery {
@@ -91,12 +96,17 @@ impl Cache {
         };
         let mode = match (how, blob.executable) {
             (Place::ReadOnly, _) => blob.mode(),
-            (Place::Writable, false) => 0o644,
-            (Place::Writable, true) => 0o755,
+            (Place::Writable | Place::Linked, false) => 0o644,
+            (Place::Writable | Place::Linked, true) => 0o755,
+        };
+        let may_link = match how {
+            Place::ReadOnly => stamp.size > SMALL,
+            Place::Linked => stamp.size >= LARGE,
+            Place::Writable => false,
         };
         let cloned = self.inner.clones.try_clone(&object, stamp.device, at, device).map_err(failed)?;
         if !cloned {
-            if how == Place::ReadOnly && stamp.size > SMALL && stamp.device == device {
+            if may_link && stamp.device == device {
                 match self.link(&object, *blob, at) {
                     Ok(stamp) => return Ok(stamp),
                     // At the limit of links, or where a mount or a setting of the kernel forbids them, it is copied.
@@ -113,6 +123,45 @@ impl Cache {
         }
         fs::set_permissions(at, Permissions::from_mode(mode)).map_err(failed)?;
         Ok(None)
+    }
+
+    /// Gives what was placed its name, in place of a file that may lie there. Blobs that get or lose a name by that stay known.
+    ///
+    /// # Errors
+    /// If the file system says no; as for [`fs::rename`], a folder takes no other's place.
+    pub fn rename(&self, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+        let link = |path: &Utf8Path| Linked::new(path, &fs::symlink_metadata(path).ok()?);
+        let links: Vec<Linked> = [link(from), link(to)].into_iter().flatten().collect();
+        if links.is_empty() {
+            return fs::rename(from, to);
+        }
+        let stamps: Vec<Stamp> = links.iter().map(|link| link.facts.stamp).collect();
+        let recorded = self.recorded(&stamps);
+        self.learn(recorded.iter().copied().flatten());
+        {
+            let mut known = self.known();
+            let object = |link: &Linked, digest| {
+                self.inner.layout.object(Blob { digest, executable: link.facts.executable })
+            };
+            let of_blobs = links.iter().zip(&recorded).filter_map(|(link, recorded)| {
+                let (_, digest) = (*recorded)?;
+                let object = object(link, digest);
+                let before = stat(&object).ok().flatten()?;
+                let inode = (before.device, before.inode);
+                (known.get(&inode) == Some(&(before, digest))).then_some((object, digest, before))
+            });
+            let of_blobs: Vec<(Utf8PathBuf, Digest, Stamp)> = of_blobs.collect();
+            fs::rename(from, to)?;
+            for (object, digest, before) in of_blobs {
+                if let Some(after) = stat(&object).ok().flatten()
+                    && after.is_same_content_as(&before)
+                {
+                    known.insert((after.device, after.inode), (after, digest));
+                }
+            }
+        }
+        self.record(&stamps);
+        Ok(())
     }
 
     /// Links a blob to a path. Its stamp is renewed if it was the known one before.
@@ -159,6 +208,7 @@ pub(crate) fn make_frame(manifest: &Manifest, at: &Utf8Path) -> Result<(), Cache
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::os::unix::fs::MetadataExt as _;
 
     use proptest::prelude::*;
 
@@ -192,6 +242,31 @@ mod tests {
             Err(CacheError::Io { .. })
         ));
         assert_eq!(fs::read(scene.path("big")).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn a_large_file_may_be_linked_and_stays_known_when_it_gets_and_loses_its_name() {
+        let scene = Scene::new();
+        let size = usize::try_from(LARGE).unwrap();
+        let blobs = [1, 2].map(|byte| scene.cache.put(&vec![byte; size]).unwrap());
+        let is_known = |artifact: &Artifact| {
+            let object = scene.cache.inner.layout.object(Blob { digest: artifact.digest, executable: false });
+            let stamp = stamp(&object);
+            scene.cache.inner.index.find(&[stamp]) == [Some((stamp, artifact.digest))]
+        };
+        let at = scene.path("published");
+        for (artifact, byte) in blobs.iter().zip([1, 2]) {
+            scene.another_process().place(artifact, &scene.path("new"), Place::Linked).unwrap();
+            scene.another_process().rename(&scene.path("new"), &at).unwrap();
+            assert_eq!(fs::read(&at).unwrap(), vec![byte; size]);
+            assert!(blobs.iter().all(is_known));
+        }
+        // Where the file system has clones, it is one, and the owner's.
+        let is_link = fs::metadata(&at).unwrap().nlink() > 1;
+        assert_eq!(mode(&at), if is_link { 0o444 } else { 0o644 });
+        let small = scene.cache.put(b"small").unwrap();
+        scene.cache.place(&small, &scene.path("small"), Place::Linked).unwrap();
+        assert_eq!(mode(&scene.path("small")), 0o644);
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub struct Project {
     settings: Arc<Settings>,
     cache: Cache,
     rules: Arc<IgnoreRules>,
+    publishes_links: bool,
     program_stamp: Arc<[u8]>,
 }
 
@@ -56,9 +57,10 @@ impl Project {
     /// # Errors
     /// If the state folder is named wrongly, cannot be made, or was written by a newer version.
     pub fn open(settings: Settings) -> Result<Self, EngineError> {
+        let configured = configured(&settings.root)?;
         let named = match &settings.state {
             Some(state) => Some((state.clone(), "TIDEMILL_STATE")),
-            None => configured_state(&settings.root)?.map(|state| (state, PROJECT_FILE)),
+            None => configured.state.map(|state| (state, PROJECT_FILE)),
         };
         let home = settings.environment.get("HOME").map(Utf8Path::new);
         let state = match named {
@@ -69,7 +71,14 @@ impl Project {
         let cache = Cache::open(&state)?;
         let rules = IgnoreRules::load(&settings.root)?;
         let program_stamp = program_stamp(&settings.program).into();
-        Ok(Self { settings: Arc::new(settings), cache, rules: Arc::new(rules), program_stamp })
+        let publishes_links = configured.publish == Publish::Link;
+        Ok(Self {
+            settings: Arc::new(settings),
+            cache,
+            rules: Arc::new(rules),
+            publishes_links,
+            program_stamp,
+        })
     }
 
     /// The root folder (absolute).
@@ -88,6 +97,12 @@ impl Project {
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    /// Whether large outputs that cannot be cloned are published as read-only links into the cache.
+    #[must_use]
+    pub fn publishes_links(&self) -> bool {
+        self.publishes_links
     }
 
     /// What is left out of folders.
@@ -287,11 +302,24 @@ struct ProjectTable {
     /// The state folder: absolute, relative to the root, or below `~/`.
     #[serde(default)]
     state: Option<String>,
+    /// How large outputs come into the project where the file system has no clones.
+    #[serde(default)]
+    publish: Publish,
+}
+
+#[derive(Deserialize, Default, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum Publish {
+    /// As copies, which are the user's to change.
+    #[default]
+    Copy,
+    /// As read-only links to what the cache holds.
+    Link,
 }
 
 impl Default for ProjectTable {
     fn default() -> Self {
-        Self { pipelines: default_pipelines(), state: None }
+        Self { pipelines: default_pipelines(), state: None, publish: Publish::default() }
     }
 }
 
@@ -312,10 +340,10 @@ fn read_project_file(root: &Utf8Path) -> Result<ProjectFile, ProjectError> {
     }
 }
 
-/// The state folder as the project file names it.
-fn configured_state(root: &Utf8Path) -> Result<Option<String>, EngineError> {
+/// What the project file says.
+fn configured(root: &Utf8Path) -> Result<ProjectTable, EngineError> {
     match read_project_file(root) {
-        Ok(file) => Ok(file.project.state),
+        Ok(file) => Ok(file.project),
         Err(ProjectError::Io { path, source }) => Err(EngineError::Io { path, source }),
         Err(error) => Err(EngineError::ProjectFile { message: error.to_string() }),
     }

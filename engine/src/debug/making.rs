@@ -21,7 +21,7 @@ use crate::plan::{
 };
 use crate::process::LazyWarden;
 use crate::project::Project;
-use crate::run::gpus;
+use crate::run::usable_gpus;
 
 /// Which folder is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +168,7 @@ fn fresh(
     let step = graph.step(index);
     let now = jiff::Timestamp::now();
     let run = RunId::generate(now);
-    let mut gpus = gpus();
+    let mut gpus = if step.resources.gpus > 0 { usable_gpus(project) } else { Vec::new() };
     gpus.truncate(step.resources.gpus as usize);
     let mut card = Card {
         attempt: AttemptId::new(&run, 1),

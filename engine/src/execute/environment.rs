@@ -78,6 +78,10 @@ pub(crate) fn given(invocation: &Invocation<'_>) -> BTreeMap<String, String> {
     set("TIDEMILL_PROGRAM", project.program().to_string());
     if !invocation.gpus.is_empty() {
         set("CUDA_VISIBLE_DEVICES", invocation.gpus.join(","));
+        // It says what a number means.
+        if let Some(order) = project.variable("CUDA_DEVICE_ORDER") {
+            set("CUDA_DEVICE_ORDER", order.to_owned());
+        }
     }
     variables
 }

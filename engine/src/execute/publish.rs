@@ -143,14 +143,18 @@ fn place_through(
     make_folder(stage)?;
     let stage = tempfile::Builder::new().prefix(prefix).tempdir_in(stage).map_err(io)?;
     let new = Utf8PathBuf::try_from(stage.path().join("new")).map_err(|error| io(error.into_io_error()))?;
-    project.cache().place(artifact, &new, Place::Writable)?;
+    let how = if project.publishes_links() { Place::Linked } else { Place::Writable };
+    project.cache().place(artifact, &new, how)?;
+    let old = new.with_file_name("old");
     match fs::symlink_metadata(at) {
         // A folder cannot be replaced by a rename; ours goes the same way that the new one came.
-        Ok(data) if data.is_dir() => fs::rename(at, new.with_file_name("old")).map_err(io)?,
-        Ok(_) if new.is_dir() => fs::remove_file(at).map_err(io)?,
+        Ok(data) if data.is_dir() => fs::rename(at, &old).map_err(io)?,
+        Ok(_) if new.is_dir() => project.cache().discard(at)?,
         _ => {}
     }
-    fs::rename(&new, at).map_err(io)
+    project.cache().rename(&new, at).map_err(io)?;
+    project.cache().discard(&old)?;
+    Ok(())
 }
 
 fn make_folder(path: &Utf8Path) -> Result<(), EngineError> {

@@ -12,6 +12,15 @@ pub struct GpuLoad {
     pub memory: u64,
 }
 
+/// A GPU of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gpu {
+    /// Its UUID, such as `GPU-8932f937-d72c-4106-c12f-20bd9faed9f6`.
+    pub uuid: String,
+    /// What it is called, such as `NVIDIA H100`; GPUs of one name are alike.
+    pub name: String,
+}
+
 /// The GPUs of this machine.
 #[derive(Debug, Default)]
 pub struct Gpus {
@@ -34,10 +43,7 @@ impl Gpus {
         if uuids.is_empty() {
             return None;
         }
-        if matches!(self.library, Library::Closed) {
-            self.library = open();
-        }
-        let Library::Open(nvml) = &self.library else { return None };
+        let nvml = self.library()?;
         let (mut busy, mut memory) = (Some(0.0), 0_u64);
         for uuid in uuids {
             let device = nvml.device_by_uuid(uuid.as_str()).ok()?;
@@ -46,6 +52,28 @@ impl Gpus {
             memory = memory.saturating_add(device.memory_info().ok()?.used);
         }
         Some(GpuLoad { busy: busy.map(|sum| sum / uuids.len() as f64), memory })
+    }
+
+    /// All GPUs, in the order in which they are numbered. None if there is no library to tell.
+    pub fn all(&mut self) -> Option<Vec<Gpu>> {
+        let nvml = self.library()?;
+        let told = (0..nvml.device_count().ok()?).map(|number| {
+            let device = nvml.device_by_index(number)?;
+            Ok(Gpu { uuid: device.uuid()?, name: device.name()? })
+        });
+        let all = told.collect::<Result<_, nvml_wrapper::error::NvmlError>>();
+        all.inspect_err(|error| tracing::warn!(%error, "NVIDIA's library does not tell which GPUs there are"))
+            .ok()
+    }
+
+    fn library(&mut self) -> Option<&Nvml> {
+        if matches!(self.library, Library::Closed) {
+            self.library = open();
+        }
+        match &self.library {
+            Library::Open(nvml) => Some(nvml),
+            Library::Closed | Library::Missing => None,
+        }
     }
 }
 

@@ -33,7 +33,7 @@ mod wire;
 
 pub use command::{Command, Exit, Secret, Status};
 pub use error::ProcessError;
-pub use gpu::{GpuLoad, Gpus};
+pub use gpu::{Gpu, GpuLoad, Gpus};
 pub use handle::{Child, Warden, run_quick};
 pub use lazy::LazyWarden;
 pub use load::Load;

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::attempts::{End, Waiting};
 use super::estimate::Left;
+use super::gpu_leases::{AGAIN, GpuLeases};
 use super::live::live;
 use super::pulses::Pulses;
 use super::remembering::{Learned, Outlook};
@@ -45,7 +46,7 @@ pub async fn run(
     let (now, started) = (jiff::Timestamp::now(), Instant::now());
     let id = RunId::generate(now);
     let scope = Scope::of(&graph, &options.selection)?;
-    let limits = machine_facts::limits(options.jobs);
+    let limits = machine_facts::limits(project, &graph, options.jobs);
     check_needs(&graph, &limits)?;
     // While this is held, no collection of garbage removes anything.
     let running = project.cache().running()?;
@@ -124,6 +125,8 @@ pub(super) struct Conductor {
     pub(super) observations: Observations,
     pub(super) warden: Arc<LazyWarden>,
     pub(super) machine: Machine,
+    /// The GPUs that its steps use, so that no other run gives them away.
+    gpu_leases: GpuLeases,
     pub(super) teller: Teller,
     pub(super) cancel: Cancellation,
     pub(super) keep_going: bool,
@@ -187,7 +190,7 @@ impl Conductor {
         });
         let foreseen = foreseen.collect();
         let Outlook { upstream, priority, expected } =
-            Outlook::of(project, &graph, &settled, &ready.scope.considered);
+            Outlook::of(project, &graph, (&settled, &ready.scope.considered), &ready.limits);
         let teller = Teller::new(ready.subscribers, ready.started);
         let jobs = ready.limits.jobs();
         let pulses = match teller.pulse_interval() {
@@ -199,6 +202,7 @@ impl Conductor {
         Self {
             project: project.clone(),
             machine,
+            gpu_leases: GpuLeases::of_user(project.variable("XDG_RUNTIME_DIR")),
             teller,
             pulses,
             cancel,
@@ -264,19 +268,19 @@ impl Conductor {
                 // Nobody gives them a place any more.
                 self.prepared.clear();
             }
-            if self.attempts.is_empty() {
+            let waits_for_others = self.machine.waits_for_others();
+            if self.attempts.is_empty() && !waits_for_others {
                 break;
             }
             self.teller.flush();
             let cancel = self.cancel.clone();
             tokio::select! {
-                ended = self.attempts.join_next() => {
-                    if let Some(ended) = ended {
-                        self.ended(ended.expect("an attempt's task does not panic")).await;
-                    }
+                Some(ended) = self.attempts.join_next() => {
+                    self.ended(ended.expect("an attempt's task does not panic")).await;
                 }
                 Some(step) = self.vacated.1.recv() => self.machine.vacate(step),
                 samples = self.pulses.next() => self.tell_pulse(samples),
+                () = tokio::time::sleep(AGAIN), if waits_for_others => {}
                 () = cancel.at_least(Urgency::Terminate), if !self.interrupted => {}
             }
         }
@@ -294,14 +298,31 @@ impl Conductor {
             self.decide(step).await;
             advanced = true;
         }
+        let wants_gpus = self.machine.wants_gpus();
+        if wants_gpus {
+            let elsewhere = self.gpu_leases.take(self.machine.limits().free_gpus());
+            self.machine.limits().set_elsewhere(elsewhere);
+        }
         while let Some((step, gpus)) = self.machine.next_to_start() {
             self.start(step, gpus).await;
             advanced = true;
+        }
+        self.gpu_leases.let_go(self.machine.limits().free_gpus());
+        if wants_gpus {
+            self.tell_waiting();
         }
         while let Some(step) = self.machine.next_to_prepare() {
             self.prepare(step);
         }
         advanced
+    }
+
+    /// Tells once that a step waits for a GPU of another run.
+    fn tell_waiting(&mut self) {
+        if self.machine.waits_for_others() && !std::mem::replace(&mut self.gpu_leases.is_told, true) {
+            let message = "a step waits for GPUs that another run on this machine uses".to_owned();
+            self.teller.tell(Event::Notice { message });
+        }
     }
 
     fn tell_pulse(&mut self, samples: Vec<Sample>) {

@@ -1,13 +1,14 @@
 //! The verb that forecasts a run from its plan, the past of its steps and this machine.
 
-use super::conductor::{UNKNOWN_DURATION, check_needs, need};
+use super::conductor::{UNKNOWN_DURATION, check_needs};
 use super::machine_facts;
+use super::tasks::tasks;
 use crate::error::EngineError;
-use crate::graph::{Graph, StepIndex};
+use crate::graph::Graph;
 use crate::plan::{Plan, Scope, Selection, Verdict};
 use crate::project::Project;
 use crate::record::{Past, Usages};
-use crate::schedule::{Forecast, Task, Work, forecast as forecast_work, priorities};
+use crate::schedule::{Forecast, Task, Work, forecast as forecast_work};
 
 /// What a run of this plan will take on this machine, with at most so many steps at once. The planned steps that run get
 /// their expected times.
@@ -21,7 +22,7 @@ pub fn forecast(
     plan: &mut Plan,
     jobs: Option<usize>,
 ) -> Result<Forecast, EngineError> {
-    let limits = machine_facts::limits(jobs);
+    let limits = machine_facts::limits(project, graph, jobs);
     check_needs(graph, &limits)?;
     if !plan.would_run() {
         return Ok(Forecast::default());
@@ -47,7 +48,12 @@ pub fn forecast(
         return Ok(Forecast::without_past(&work));
     }
     let order: Vec<usize> = graph.order.iter().map(|index| index.get()).collect();
-    let (tasks, work) = in_order(&order, &tasks(graph, &order, &expected), &work);
+    let duration = |place: usize| match work[place] {
+        Work::None => 0,
+        _ => expected[place].unwrap_or(UNKNOWN_DURATION),
+    };
+    let durations: Vec<u64> = (0..graph.steps.len()).map(duration).collect();
+    let (tasks, work) = in_order(&order, &tasks(graph, &durations, &limits, true), &work);
     Ok(forecast_work(&tasks, &work, &limits))
 }
 
@@ -60,21 +66,6 @@ fn learn_from_results(project: &Project, plan: &Plan, usages: &mut Usages) -> Re
         }
     }
     Ok(())
-}
-
-/// The steps with what they need and the priority that a run gives them.
-fn tasks(graph: &Graph, order: &[usize], expected: &[Option<u64>]) -> Vec<Task> {
-    let places = |steps: Vec<StepIndex>| steps.into_iter().map(StepIndex::get).collect::<Vec<usize>>();
-    let downstream: Vec<Vec<usize>> = graph.downstream().into_iter().map(places).collect();
-    let durations: Vec<u64> = expected.iter().map(|ms| ms.unwrap_or(UNKNOWN_DURATION)).collect();
-    let priority = priorities(order, &downstream, &durations);
-    (0..graph.steps.len())
-        .map(|place| Task {
-            upstream: graph.upstream(StepIndex::new(place)).map(StepIndex::get).collect(),
-            need: need(&graph.steps[place].resources),
-            priority: priority[place],
-        })
-        .collect()
 }
 
 /// The same with every task after those that it depends on.

@@ -2,14 +2,21 @@
 
 use std::fs;
 
+use super::gpus;
+use crate::graph::Graph;
+use crate::project::Project;
 use crate::schedule::Limits;
 
-/// The limits of this machine, with at most so many steps at once.
+/// What this machine has for the steps of a graph, with at most so many at once. GPUs are looked for only if a step needs one.
 #[must_use]
-pub(crate) fn limits(jobs: Option<usize>) -> Limits {
+pub(crate) fn limits(project: &Project, graph: &Graph, jobs: Option<usize>) -> Limits {
+    let gpus = match graph.skeleton.needs().any(|(resources, _)| resources.gpus > 0) {
+        true => gpus::usable(project),
+        false => Vec::new(),
+    };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let cpus = u32::try_from(cores.max(jobs.unwrap_or(0))).unwrap_or(u32::MAX);
-    Limits::new(jobs.unwrap_or(cores), cpus, memory(), gpus())
+    Limits::new(jobs.unwrap_or(cores), cpus, memory(), gpus)
 }
 
 /// Bytes of memory; without limit where it cannot be told.
@@ -19,18 +26,4 @@ fn memory() -> u64 {
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
     };
     fs::read_to_string("/proc/meminfo").ok().and_then(total).map_or(u64::MAX, |kib| kib * 1024)
-}
-
-/// The UUIDs of the NVIDIA GPUs that the driver lists, sorted.
-#[must_use]
-pub(crate) fn gpus() -> Vec<String> {
-    let Ok(listing) = fs::read_dir("/proc/driver/nvidia/gpus") else { return Vec::new() };
-    let uuid = |entry: std::io::Result<fs::DirEntry>| {
-        let text = fs::read_to_string(entry.ok()?.path().join("information")).ok()?;
-        let uuid = text.lines().find_map(|line| line.strip_prefix("GPU UUID:"))?;
-        Some(uuid.trim().to_owned())
-    };
-    let mut uuids: Vec<String> = listing.filter_map(uuid).collect();
-    uuids.sort();
-    uuids
 }

@@ -6,6 +6,8 @@ mod deciding;
 mod estimate;
 mod forecast;
 mod git;
+mod gpu_leases;
+mod gpus;
 mod last_line;
 mod leftovers;
 mod live;
@@ -13,6 +15,7 @@ mod machine_facts;
 mod pulses;
 mod remembering;
 mod sharing;
+mod tasks;
 mod teller;
 
 use crate::event::{Cause, Counts, Outcome};
@@ -22,7 +25,7 @@ use crate::record::Recap;
 
 pub use conductor::run;
 pub use forecast::forecast;
-pub(crate) use machine_facts::gpus;
+pub(crate) use gpus::usable as usable_gpus;
 
 /// How a run is to go.
 #[derive(Debug, Clone)]

@@ -6,12 +6,13 @@ use camino::Utf8PathBuf;
 use tidemill_cache::{Artifact, FileStamp, Key};
 
 use super::conductor::{Conductor, UNKNOWN_DURATION};
+use super::tasks::tasks;
 use crate::error::EngineError;
 use crate::graph::{self, Graph, StepIndex};
 use crate::plan::{Entry, Lists};
 use crate::project::Project;
 use crate::record::{CachedStep, Saved, Usages, keep_list};
-use crate::schedule::priorities;
+use crate::schedule::Limits;
 
 /// What a run found out of a step.
 #[derive(Debug)]
@@ -39,7 +40,12 @@ pub(super) struct Outlook {
 
 impl Outlook {
     /// For a graph of which some steps are settled before the run begins.
-    pub(super) fn of(project: &Project, graph: &Graph, settled: &[bool], considered: &[bool]) -> Self {
+    pub(super) fn of(
+        project: &Project,
+        graph: &Graph,
+        (settled, considered): (&[bool], &[bool]),
+        limits: &Limits,
+    ) -> Self {
         let count = graph.steps.len();
         if considered.iter().zip(settled).all(|(considered, settled)| !considered || *settled) {
             return Self {
@@ -48,18 +54,15 @@ impl Outlook {
                 expected: vec![None; count],
             };
         }
-        let places = |steps: Vec<StepIndex>| steps.into_iter().map(StepIndex::get).collect::<Vec<usize>>();
-        let upstream = (0..count)
-            .map(|step| graph.upstream(StepIndex::new(step)).map(StepIndex::get).collect())
-            .collect();
-        let downstream: Vec<Vec<usize>> = graph.downstream().into_iter().map(places).collect();
-        let order: Vec<usize> = graph.order.iter().map(|index| index.get()).collect();
         let usages = Usages::of(project.cache(), &graph.pipeline);
         let expected: Vec<Option<u64>> = (0..count)
             .map(|step| if settled[step] { None } else { usages.expected_ms(&graph.steps[step].id) })
             .collect();
-        let durations: Vec<u64> = expected.iter().map(|ms| ms.unwrap_or(UNKNOWN_DURATION)).collect();
-        let priority = priorities(&order, &downstream, &durations);
+        let runs = |step: usize| considered[step] && !settled[step];
+        let duration = |step: usize| if runs(step) { expected[step].unwrap_or(UNKNOWN_DURATION) } else { 0 };
+        let durations: Vec<u64> = (0..count).map(duration).collect();
+        let tasks = tasks(graph, &durations, limits, expected.iter().any(Option::is_some));
+        let (upstream, priority) = tasks.into_iter().map(|task| (task.upstream, task.priority)).unzip();
         Self { upstream, priority, expected }
     }
 }

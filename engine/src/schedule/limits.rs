@@ -1,6 +1,6 @@
 //! What the machine has, what is taken, and whether one more step fits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one step needs while it runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +25,8 @@ pub struct Limits {
     memory: u64,
     /// The ids of the free GPUs.
     gpus: Vec<String>,
+    /// Those of them that somebody else on this machine uses.
+    elsewhere: BTreeSet<String>,
     /// How many of each named token there are; one of every name that is not listed.
     tokens: BTreeMap<String, u32>,
 }
@@ -41,13 +43,18 @@ impl Limits {
     /// A machine with all free: how many steps may run at once, CPU cores, bytes of memory, the ids of its GPUs.
     #[must_use]
     pub fn new(jobs: usize, cpus: u32, memory: u64, gpus: Vec<String>) -> Self {
-        Self { jobs, cpus, all_cpus: cpus, memory, gpus, tokens: BTreeMap::new() }
+        Self { jobs, cpus, all_cpus: cpus, memory, gpus, elsewhere: BTreeSet::new(), tokens: BTreeMap::new() }
     }
 
     /// How many more steps may run at once.
     #[must_use]
     pub fn jobs(&self) -> usize {
         self.jobs
+    }
+
+    /// Cores, bytes of memory, GPUs: what is free.
+    pub(super) fn all(&self) -> (u32, u64, u64) {
+        (self.cpus, self.memory, self.gpus.len() as u64)
     }
 
     /// What of a need this machine could never give, in words: what is wanted and what there is.
@@ -68,10 +75,35 @@ impl Limits {
     /// Whether a step with this need can start now.
     #[must_use]
     pub fn fits(&self, need: &Need) -> bool {
+        self.fits_but_for_gpus(need) && self.own_gpus().count() >= need.gpus as usize
+    }
+
+    /// Whether a step with this need only waits for GPUs that somebody else uses.
+    #[must_use]
+    pub fn waits_for_others(&self, need: &Need) -> bool {
+        !self.fits(need) && self.fits_but_for_gpus(need) && self.gpus.len() >= need.gpus as usize
+    }
+
+    /// The ids of the GPUs that no step of this run holds.
+    #[must_use]
+    pub fn free_gpus(&self) -> &[String] {
+        &self.gpus
+    }
+
+    /// Which of them somebody else uses now.
+    pub fn set_elsewhere(&mut self, gpus: BTreeSet<String>) {
+        self.elsewhere = gpus;
+    }
+
+    /// The GPUs that can be given to a step.
+    fn own_gpus(&self) -> impl Iterator<Item = &String> {
+        self.gpus.iter().filter(|gpu| !self.elsewhere.contains(*gpu))
+    }
+
+    fn fits_but_for_gpus(&self, need: &Need) -> bool {
         self.jobs > 0
             && self.cpus >= need.cpus.min(self.all_cpus)
             && self.memory >= need.memory
-            && self.gpus.len() >= need.gpus as usize
             && need.tokens.iter().all(|(name, count)| self.token(name) >= *count)
     }
 
@@ -85,7 +117,8 @@ impl Limits {
         self.jobs -= 1;
         self.cpus -= need.cpus;
         self.memory -= need.memory;
-        let gpus = self.gpus.split_off(self.gpus.len() - need.gpus as usize);
+        let gpus: Vec<String> = self.own_gpus().take(need.gpus as usize).cloned().collect();
+        self.gpus.retain(|gpu| !gpus.contains(gpu));
         for (name, count) in &need.tokens {
             let left = self.token(name) - count;
             self.tokens.insert(name.clone(), left);
@@ -131,6 +164,24 @@ mod tests {
         let returned = first.gpus.clone();
         machine.give_back(first);
         assert_eq!(machine.take(&one).unwrap().gpus, returned);
+    }
+
+    #[test]
+    fn a_gpu_that_somebody_else_uses_is_waited_for() {
+        let mut machine = machine();
+        let need = |gpus| Need { gpus, ..Need::default() };
+        machine.set_elsewhere(BTreeSet::from(["GPU-a".to_owned()]));
+        assert!(machine.impossible(&need(2)).is_none() && !machine.fits(&need(2)));
+        assert!(machine.waits_for_others(&need(2)) && !machine.waits_for_others(&need(1)));
+        let held = machine.take(&need(1)).unwrap();
+        assert_eq!(
+            (held.gpus.as_slice(), machine.free_gpus()),
+            (&["GPU-b".to_owned()][..], &["GPU-a".to_owned()][..])
+        );
+        assert!(machine.waits_for_others(&need(1)));
+        machine.give_back(held);
+        machine.set_elsewhere(BTreeSet::new());
+        assert_eq!(machine.take(&need(2)).unwrap().gpus.len(), 2);
     }
 
     #[test]

@@ -206,6 +206,32 @@ impl Machine {
         Some(rank.1.0)
     }
 
+    /// Whether ready steps need GPUs.
+    #[must_use]
+    pub fn wants_gpus(&self) -> bool {
+        self.stopped_by.is_none() && self.ready_needs().any(|need| need.gpus > 0)
+    }
+
+    /// Whether a ready step could start if nobody else on this machine used GPUs.
+    #[must_use]
+    pub fn waits_for_others(&self) -> bool {
+        self.stopped_by.is_none() && self.ready_needs().any(|need| self.limits.waits_for_others(need))
+    }
+
+    /// What is free, and what others use of it.
+    pub fn limits(&mut self) -> &mut Limits {
+        &mut self.limits
+    }
+
+    /// What the steps need that are ready.
+    fn ready_needs(&self) -> impl Iterator<Item = &Need> {
+        let waiting = self.ready.iter().filter(|(_, waiting)| !waiting.is_empty()).map(|(need, _)| need);
+        waiting.chain(self.prepared.iter().filter_map(|(_, step)| match &self.states[step.0] {
+            State::Ready(need) => Some(need),
+            _ => None,
+        }))
+    }
+
     /// What was settled or paused since it became ready waits no more.
     fn forget_what_waits_no_more(&mut self) {
         let states = &self.states;

@@ -7,7 +7,10 @@
 mod forecast;
 mod limits;
 mod machine;
+mod order;
 mod priority;
+#[cfg(test)]
+mod quality;
 mod simulate;
 #[cfg(test)]
 mod tests;
@@ -15,5 +18,6 @@ mod tests;
 pub use forecast::{Estimate, Forecast, Interval, Work, forecast};
 pub use limits::{Limits, Need};
 pub use machine::{Machine, Settled, WrongOrder};
+pub use order::{best_order, may_be_searched};
 pub use priority::priorities;
 pub use simulate::{Simulation, Task};

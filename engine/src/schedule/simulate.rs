@@ -58,6 +58,12 @@ impl Simulation {
         }
     }
 
+    /// The same tasks in another order.
+    pub(super) fn with_priority(&mut self, priority: &[u64]) -> &Self {
+        self.priority.copy_from_slice(priority);
+        self
+    }
+
     /// The time from the start of the first task to the end of the last. A task that takes no time takes no place either.
     #[must_use]
     pub fn makespan(&self, durations: &[u64]) -> u64 {
