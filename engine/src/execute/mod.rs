@@ -20,4 +20,4 @@ pub use kept::{Card, Kept, Origin, kept, remove_kept};
 pub(crate) use kept::{clear_but, leave, newest_failed, remove, work_in, write_card};
 pub use outputs::describe;
 pub use publish::{Placed, publish};
-pub use worker::{Attempt, Finished, Turn, attempt};
+pub use worker::{Attempt, Finished, Turn, Vacated, attempt};

@@ -1,5 +1,6 @@
 //! The worker: one attempt of one step, the same five things everywhere: place inputs, run, watch, take outputs, publish.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
 use crate::graph::{Graph, Source, Step, StepIndex};
 use crate::name::AttemptId;
 use crate::plan::{Content, Execution, RunFacts};
-use crate::process::{Child, Command, Exit, LazyWarden, ProcessError, Secret, Status};
+use crate::process::{Child, Command, Exit, Held, LazyWarden, ProcessError, Rank, Secret, Status};
 use crate::project::Project;
 
 /// An order to run a step once.
@@ -36,8 +37,19 @@ pub struct Attempt {
     pub run: RunFacts,
     /// Where its log grows.
     pub log: Utf8PathBuf,
-    /// Is told of the step when its process, and all that it left behind, has ended well.
-    pub vacated: UnboundedSender<usize>,
+    /// What it takes of the machine, if its process may follow another one's of the same kind, and be followed.
+    pub kind: Option<u64>,
+    /// Is told when its process, and all that it left behind, has ended well.
+    pub vacated: UnboundedSender<Vacated>,
+}
+
+/// A place that is free, or has been taken.
+#[derive(Debug)]
+pub struct Vacated {
+    /// The step whose process has ended well.
+    pub step: usize,
+    /// The id of the attempt whose process has begun in its place.
+    pub follower: Option<String>,
 }
 
 /// The place of an attempt: the ids of the GPUs that it may use.
@@ -46,7 +58,14 @@ pub enum Turn {
     /// It has it.
     Now(Vec<String>),
     /// It gets it when there is one; until then it prepares. If the sender goes, it is not to run.
-    Later(oneshot::Receiver<Vec<String>>),
+    Later {
+        /// Tells when.
+        place: oneshot::Receiver<Vec<String>>,
+        /// How urgent it is.
+        rank: Rank,
+        /// Whether its process may begin by itself in the place of another one.
+        may_follow: Arc<AtomicBool>,
+    },
 }
 
 /// What an attempt gave.
@@ -78,20 +97,31 @@ pub async fn attempt(
 ) -> Option<(Result<Finished, FailureReport>, Duration)> {
     let work = Arc::new(Work { project: project.clone(), attempt, gpus: OnceLock::new() });
     let prepared = work.blocking(Work::prepare).await;
-    let gpus = match turn {
-        Turn::Now(gpus) => Some(gpus),
-        Turn::Later(turn) => turn.await.ok(),
+    let (gpus, held) = match turn {
+        Turn::Now(gpus) => (Some(gpus), None),
+        Turn::Later { place, rank, may_follow } => {
+            let held = match &prepared {
+                Ok(folder) if may_follow.load(Ordering::Relaxed) => work.hold(folder, warden, rank),
+                _ => None,
+            };
+            (place.await.ok(), held)
+        }
     };
     let Some(gpus) = gpus else {
+        let ran = match held {
+            Some(held) => held.withdraw().await,
+            None => false,
+        };
         if let Ok(folder) = prepared {
-            work.blocking(move |work| folder.recycle(&work.project)).await;
+            let put_away = if ran { StepFolder::discard } else { StepFolder::recycle };
+            work.blocking(move |work| put_away(&folder, &work.project)).await;
         }
         return None;
     };
     let began = Instant::now();
     work.gpus.get_or_init(|| gpus);
     let result = match prepared {
-        Ok(folder) => work.run(Arc::new(folder), warden, cancel).await,
+        Ok(folder) => work.run(Arc::new(folder), held, warden, cancel).await,
         Err(failure) => Err((failure, None)),
     };
     if let Err((Failure::Infrastructure(InfraFailure::SupervisorLost { .. }), _)) = &result {
@@ -116,17 +146,26 @@ impl Work {
         self.gpus.get().map_or(&[], Vec::as_slice)
     }
 
+    /// Hands the command to the warden, so that it can begin at once when there is a place. If anything is in the way, it is met
+    /// again in its turn.
+    fn hold(&self, folder: &StepFolder, warden: &LazyWarden, rank: Rank) -> Option<Held> {
+        self.attempt.kind?;
+        Some(warden.present()?.hold(self.command(folder).ok()?, rank))
+    }
+
     async fn run(
         self: &Arc<Self>,
         folder: Arc<StepFolder>,
+        held: Option<Held>,
         warden: &LazyWarden,
         cancel: &Cancellation,
     ) -> Result<Finished, (Failure, Option<Utf8PathBuf>)> {
-        let ran = self.run_in(&folder, warden, cancel).await;
-        if ran.is_ok() {
+        let ran = self.run_in(&folder, held, warden, cancel).await;
+        let ran = ran.map(|(usage, follower)| {
             // The loop may be gone: then nobody waits for the place.
-            let _ = self.attempt.vacated.send(self.attempt.step.get());
-        }
+            let _ = self.attempt.vacated.send(Vacated { step: self.attempt.step.get(), follower });
+            usage
+        });
         self.blocking(move |work| {
             let finished = ran.and_then(|usage| work.finish(&folder, usage));
             let kept = work.put_away(&folder, finished.as_ref().err());
@@ -135,22 +174,29 @@ impl Work {
         .await
     }
 
+    /// What it used, and the attempt that has its place now.
     async fn run_in(
         self: &Arc<Self>,
         folder: &Arc<StepFolder>,
+        held: Option<Held>,
         warden: &LazyWarden,
         cancel: &Cancellation,
-    ) -> Result<Usage, Failure> {
+    ) -> Result<(Usage, Option<String>), Failure> {
         let started = Instant::now();
-        let command = self.command(folder)?;
-        let warden = warden.get().await.map_err(lost)?;
-        let child = warden.spawn(command).await.map_err(|error| match error {
+        let child = match held {
+            Some(held) => held.start().await,
+            None => {
+                let command = self.command(folder)?;
+                warden.get().await.map_err(lost)?.spawn(command).await
+            }
+        };
+        let child = child.map_err(|error| match error {
             ProcessError::NotStarted { .. } => {
                 Failure::Step(StepFailure::NotStarted { reason: describe(&error) })
             }
             _ => lost(error),
         })?;
-        let exit = self.watch(child, cancel).await?;
+        let (exit, follower) = self.watch(child, cancel).await?;
         let usage = Usage {
             wall_ms: milliseconds(started.elapsed()),
             user_ms: milliseconds(exit.user),
@@ -158,7 +204,7 @@ impl Work {
             peak_memory: exit.peak_memory,
         };
         match exit.status {
-            Status::Code(0) => Ok(usage),
+            Status::Code(0) => Ok((usage, follower)),
             Status::Code(code) => Err(Failure::Step(StepFailure::Exit { code })),
             Status::Signal(signal) => Err(Failure::Step(StepFailure::Signal { signal })),
         }
@@ -178,7 +224,11 @@ impl Work {
     }
 
     /// Waits for the process to end, and ends it when time is up or the run is stopped.
-    async fn watch(&self, mut child: Child, cancel: &Cancellation) -> Result<Exit, Failure> {
+    async fn watch(
+        &self,
+        mut child: Child,
+        cancel: &Cancellation,
+    ) -> Result<(Exit, Option<String>), Failure> {
         let limit = self.step().timeout;
         let time_is_up = async {
             match limit {
@@ -187,7 +237,10 @@ impl Work {
             }
         };
         let failure = tokio::select! {
-            exit = child.wait() => return exit.map_err(lost),
+            exit = child.wait() => {
+                let exit = exit.map_err(lost)?;
+                return Ok((exit, child.follower().map(str::to_owned)));
+            }
             () = cancel.at_least(Urgency::Terminate) => Failure::Cancelled,
             () = time_is_up => Failure::Step(StepFailure::TimedOut {
                 seconds: limit.map_or(0, |limit| limit.as_secs().max(1)),
@@ -225,6 +278,7 @@ impl Work {
             folder: folder.root(),
             log: self.attempt.log.clone(),
             redact: secrets.into_values().map(Secret::new).collect(),
+            kind: self.attempt.kind,
         })
     }
 

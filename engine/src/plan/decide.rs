@@ -357,6 +357,7 @@ impl Decider<'_> {
             folder: self.graph.folder.clone(),
             log: "/dev/null".into(),
             redact: Vec::new(),
+            kind: None,
         };
         let (exit, _) = run_quick(&self.warden.get().await?, command, PROBE_TIME).await?;
         Ok(if exit.status == Status::Code(0) { Standing::Same } else { Standing::Gone })

@@ -51,6 +51,7 @@ pub(crate) async fn take_all(
             folder: graph.folder.clone(),
             log: "/dev/null".into(),
             redact: Vec::new(),
+            kind: None,
         };
         let (step, fingerprint) = (graph.step(*step).id.to_string(), fingerprint.clone());
         running.spawn(async move {

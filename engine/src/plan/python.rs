@@ -100,6 +100,7 @@ async fn ask(
         folder: folder.to_owned(),
         log: "/dev/null".into(),
         redact: Vec::new(),
+        kind: None,
     };
     let (exit, output) = run_quick(&warden, command, PATIENCE).await.map_err(|error| error.to_string())?;
     if exit.status != Status::Code(0) {

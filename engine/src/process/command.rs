@@ -22,7 +22,12 @@ pub struct Command {
     pub log: Utf8PathBuf,
     /// What the log must not show.
     pub redact: Vec<Secret>,
+    /// What it takes of the machine, as a number: one that is held may take the place of one of its kind that has ended well.
+    pub kind: Option<u64>,
 }
+
+/// Which of the commands that are held goes first: the highest.
+pub type Rank = (u64, u64);
 
 impl Command {
     /// The program's name, for messages.

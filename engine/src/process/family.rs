@@ -22,6 +22,7 @@ pub(super) struct Member {
     pub(super) leader: RawPid,
     pub(super) folder: Utf8PathBuf,
     pub(super) outputs: Vec<Output>,
+    pub(super) kind: Option<u64>,
     pub(super) phase: Phase,
     pub(super) ending: Ending,
     /// Descendants that were killed and may have left children.

@@ -17,7 +17,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::MARKS;
-use super::command::{Command, Exit};
+use super::command::{Command, Exit, Rank};
 use super::error::ProcessError;
 use super::load::{Load, loads};
 use super::wire::{CAPTURE_LIMIT, End, Order, Report, Request};
@@ -127,6 +127,20 @@ impl Warden {
         self.begin(command, Capture::Nothing).await
     }
 
+    /// Hands a command to the warden before it is its turn. It starts when it is told to, or, until [`Self::recall`], when one
+    /// of its kind has ended with 0: [`Child::follower`] tells that of the other one.
+    pub fn hold(&self, mut command: Command, rank: Rank) -> Held {
+        let (child, starting) = self.register(&mut command);
+        let office = Arc::clone(&self.office);
+        self.office.send(&Request::Hold { order: Box::new(Order::new(child.id, command, false)), rank });
+        Held { child: Some(child), starting, office }
+    }
+
+    /// None of the commands that are held now takes the place of another by itself.
+    pub fn recall(&self) {
+        self.office.send(&Request::Recall);
+    }
+
     /// The warden's process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -155,34 +169,94 @@ impl Warden {
     }
 
     async fn begin(&self, mut command: Command, capture: Capture) -> Result<Child, ProcessError> {
-        let id = self.office.next.fetch_add(1, Ordering::Relaxed);
-        command.env.insert(MARKS[2].to_owned(), self.office.state.to_string());
         if capture == Capture::Stdout {
-            command.id = format!("{}#{id}", command.id);
+            let number = self.office.next.fetch_add(1, Ordering::Relaxed);
+            command.id = format!("{}#{number}", command.id);
         }
+        let (child, starting) = self.register(&mut command);
+        self.office.send(&Request::Spawn(Box::new(Order::new(
+            child.id,
+            command,
+            capture == Capture::Stdout,
+        ))));
+        begun(child, starting).await
+    }
+
+    /// Makes the handle of a command before anything is known of it: if nobody waits for the answer any more, its drop kills
+    /// the command. If the warden is gone, nothing will ever answer.
+    fn register(&self, command: &mut Command) -> (Child, Starting) {
+        command.env.insert(MARKS[2].to_owned(), self.office.state.to_string());
+        let id = self.office.next.fetch_add(1, Ordering::Relaxed);
         let (started, starting) = oneshot::channel();
         let (ended, ending) = oneshot::channel();
         let callbacks = Callbacks { name: command.id.clone(), leader: None, started: Some(started), ended };
-        if !self.office.desk.register(id, callbacks) {
-            return Err(ProcessError::WardenLost);
-        }
-        // Made before the answer is there: if nobody waits for the answer any more, its drop kills the command.
-        let mut child =
+        self.office.desk.register(id, callbacks);
+        let child =
             Child { id, pid: 0, office: Arc::clone(&self.office), ending, state: ChildState::Running };
-        self.office.send(&Request::Spawn(Box::new(Order::new(id, command, capture == Capture::Stdout))));
-        match starting.await {
-            Ok(Ok(pid)) => {
-                child.pid = pid;
-                Ok(child)
+        (child, starting)
+    }
+}
+
+/// Tells once whether a command was started.
+type Starting = oneshot::Receiver<Result<u32, ProcessError>>;
+
+/// Waits until it is known whether a command was started.
+async fn begun(mut child: Child, starting: Starting) -> Result<Child, ProcessError> {
+    match starting.await {
+        Ok(Ok(pid)) => {
+            child.pid = pid;
+            Ok(child)
+        }
+        Ok(Err(refused)) => {
+            child.state = ChildState::Lost;
+            Err(refused)
+        }
+        Err(_) => {
+            child.state = ChildState::Lost;
+            Err(ProcessError::WardenLost)
+        }
+    }
+}
+
+/// A command that the warden has and that may not run yet. Dropped, it is withdrawn.
+pub struct Held {
+    child: Option<Child>,
+    starting: Starting,
+    office: Arc<Office>,
+}
+
+impl Held {
+    /// Starts the command, if it does not run already.
+    ///
+    /// # Errors
+    /// As [`Warden::spawn`].
+    pub async fn start(mut self) -> Result<Child, ProcessError> {
+        let child = self.child.take().expect("it is taken only by the end of the handle");
+        self.office.send(&Request::Go(child.id));
+        begun(child, std::mem::replace(&mut self.starting, oneshot::channel().1)).await
+    }
+
+    /// Takes the command back; whether it ran. If it did, it is gone now with all that it left behind.
+    pub async fn withdraw(mut self) -> bool {
+        let child = self.child.take().expect("it is taken only by the end of the handle");
+        self.office.send(&Request::Withdraw(child.id));
+        match begun(child, std::mem::replace(&mut self.starting, oneshot::channel().1)).await {
+            Ok(mut child) => {
+                // An error says that the warden is gone, and with it all that it started.
+                let _ = child.wait().await;
+                true
             }
-            Ok(Err(refused)) => {
-                child.state = ChildState::Lost;
-                Err(refused)
-            }
-            Err(_) => {
-                child.state = ChildState::Lost;
-                Err(ProcessError::WardenLost)
-            }
+            Err(ProcessError::WardenLost) => true,
+            Err(_) => false,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.state = ChildState::Lost;
+            self.office.send(&Request::Withdraw(child.id));
         }
     }
 }
@@ -260,6 +334,15 @@ impl Child {
         self.office.send(&Request::Kill(self.id));
     }
 
+    /// The command that took its place when it had ended, by its id. None before that.
+    #[must_use]
+    pub fn follower(&self) -> Option<&str> {
+        match &self.state {
+            ChildState::Ended(end) => end.follower.as_deref(),
+            ChildState::Running | ChildState::Lost => None,
+        }
+    }
+
     async fn end(&mut self) -> Result<&mut End, ProcessError> {
         if matches!(self.state, ChildState::Running) {
             self.state = match (&mut self.ending).await {
@@ -291,13 +374,12 @@ impl Office {
 }
 
 impl Desk {
-    /// Notes who waits for a command; false if no answer will ever come.
-    fn register(&self, id: u64, callbacks: Callbacks) -> bool {
+    /// Notes who waits for a command, unless no answer will ever come.
+    fn register(&self, id: u64, callbacks: Callbacks) {
         let mut waiting = self.lock();
         if !waiting.closed {
             waiting.commands.insert(id, callbacks);
         }
-        !waiting.closed
     }
 
     fn deliver(&self, report: Report) {
@@ -316,7 +398,9 @@ impl Desk {
                     let _ = started.send(Err(refusal.into()));
                 }
             }
-            Report::Exited { id, end } => {
+            Report::Exited { id, mut end, follower } => {
+                let follower = follower.and_then(|id| waiting.commands.get(&id));
+                end.follower = follower.map(|follower| follower.name.clone());
                 if let Some(them) = waiting.commands.remove(&id) {
                     let _ = them.ended.send(end);
                 }
@@ -344,8 +428,11 @@ impl Desk {
 
 /// Sends requests until the last handle is gone, then closes the socket, which ends the warden.
 async fn write(mut socket: OwnedWriteHalf, mut queue: mpsc::UnboundedReceiver<String>) {
-    while let Some(line) = queue.recv().await {
-        if socket.write_all(line.as_bytes()).await.is_err() {
+    while let Some(mut lines) = queue.recv().await {
+        while let Ok(line) = queue.try_recv() {
+            lines.push_str(&line);
+        }
+        if socket.write_all(lines.as_bytes()).await.is_err() {
             return;
         }
     }

@@ -31,10 +31,10 @@ mod table;
 mod warden;
 mod wire;
 
-pub use command::{Command, Exit, Secret, Status};
+pub use command::{Command, Exit, Rank, Secret, Status};
 pub use error::ProcessError;
 pub use gpu::{Gpu, GpuLoad, Gpus};
-pub use handle::{Child, Warden, run_quick};
+pub use handle::{Child, Held, Warden, run_quick};
 pub use lazy::LazyWarden;
 pub use load::Load;
 pub use sweep::sweep;

@@ -11,11 +11,12 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use super::command::{Rank, Status};
 use super::family::{self, Ending, Family, Member, Phase};
 use super::launch::launch;
 use super::sys::{self, Dead, Reaped};
 use super::table;
-use super::wire::{End, Order, Report, Request};
+use super::wire::{End, Fault, Order, Refusal, Report, Request};
 
 /// How long the loop sleeps at most while something is being cleared away: what is not the warden's child yet, or is
 /// becoming another program, does not call.
@@ -46,11 +47,21 @@ struct Watch {
     deaths: PipeReader,
     mark: String,
     family: Family,
+    /// Commands that are held until there is a place for them.
+    waiting: Vec<Waiting>,
     /// The beginning of a request.
     unread: Vec<u8>,
     /// Reports of what was started, and when the first of them came: an end that follows soon goes with them.
     held: Vec<u8>,
     held_since: Option<Instant>,
+}
+
+/// A command that is held.
+struct Waiting {
+    order: Order,
+    rank: Rank,
+    /// Whether it may take the place of another one.
+    may_follow: bool,
 }
 
 /// Whether there is anyone to serve.
@@ -74,6 +85,7 @@ impl Watch {
             deaths,
             mark,
             family: Family::default(),
+            waiting: Vec::new(),
             unread: Vec::new(),
             held: Vec::new(),
             held_since: None,
@@ -157,6 +169,26 @@ impl Watch {
     fn answer(&mut self, request: Request) -> Engine {
         match request {
             Request::Spawn(order) => return self.spawn(*order),
+            Request::Hold { order, rank } => {
+                self.waiting.push(Waiting { order: *order, rank, may_follow: true });
+            }
+            Request::Go(id) => {
+                if let Some(place) = self.waiting.iter().position(|waiting| waiting.order.id == id) {
+                    let waiting = self.waiting.swap_remove(place);
+                    return self.spawn(waiting.order);
+                }
+            }
+            Request::Withdraw(id) => match self.waiting.iter().position(|waiting| waiting.order.id == id) {
+                Some(place) => {
+                    let order = self.waiting.swap_remove(place).order;
+                    let program = order.argv.into_iter().next().unwrap_or_default();
+                    let reason = "it was taken back".to_owned();
+                    let refusal = Refusal { fault: Fault::Withdrawn, program, reason };
+                    return self.tell(&Report::Refused { id, refusal });
+                }
+                None => self.kill(id),
+            },
+            Request::Recall => self.waiting.iter_mut().for_each(|waiting| waiting.may_follow = false),
             Request::Terminate(id) => {
                 if let Some(member) = self.family.get_mut(id) {
                     member.ending = Ending::Grace;
@@ -185,6 +217,7 @@ impl Watch {
                     leader: launched.pid,
                     folder: order.folder,
                     outputs: launched.outputs,
+                    kind: order.kind,
                     phase: Phase::Running,
                     ending: Ending::Kill,
                     doomed: Default::default(),
@@ -204,11 +237,35 @@ impl Watch {
         }
         for (id, member) in self.family.clear(&self.mark) {
             let Phase::Clearing(dead) = member.phase else { continue };
-            if self.tell(&Report::Exited { id, end: end_of(member.outputs, &dead) }) == Engine::Gone {
+            let ended_well = dead.status == Status::Code(0) && member.ending == Ending::Kill;
+            let follower = match member.kind.filter(|_| ended_well).and_then(|kind| self.follower(kind)) {
+                Some(order) => {
+                    let follower = order.id;
+                    if self.spawn(order) == Engine::Gone {
+                        return Engine::Gone;
+                    }
+                    Some(follower)
+                }
+                None => None,
+            };
+            if self.tell(&Report::Exited { id, end: end_of(member.outputs, &dead), follower }) == Engine::Gone
+            {
                 return Engine::Gone;
             }
         }
         Engine::Listens
+    }
+
+    /// Takes the command that has the place of one of this kind next.
+    fn follower(&mut self, kind: u64) -> Option<Order> {
+        let fits = |waiting: &Waiting| waiting.may_follow && waiting.order.kind == Some(kind);
+        let (place, _) = self
+            .waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, waiting)| fits(waiting))
+            .max_by_key(|(_, waiting)| waiting.rank)?;
+        Some(self.waiting.swap_remove(place).order)
     }
 
     fn held_for(&self) -> Option<Duration> {
@@ -283,5 +340,6 @@ fn end_of(mut outputs: Vec<super::output::Output>, dead: &Dead) -> End {
         system_us: micros(dead.system),
         peak_memory: dead.peak_memory,
         output: outputs.into_iter().find_map(super::output::Output::into_kept),
+        follower: None,
     }
 }

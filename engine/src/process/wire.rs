@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::command::{Command, Exit, Secret, Status};
+use super::command::{Command, Exit, Rank, Secret, Status};
 use super::error::ProcessError;
 
 /// How much of a quick command's stdout is read.
@@ -18,6 +18,15 @@ pub(super) const CAPTURE_LIMIT: usize = 1 << 20;
 pub(super) enum Request {
     /// Start a command.
     Spawn(Box<Order>),
+    /// Start a command when it is told to go, or when one of its kind has ended well; of those that are held, the highest
+    /// rank first.
+    Hold { order: Box<Order>, rank: Rank },
+    /// Start a command that is held, unless it runs already.
+    Go(u64),
+    /// Forget a command that is held; kill it if it runs already.
+    Withdraw(u64),
+    /// None of the commands that are held now takes the place of another by itself.
+    Recall,
     /// Send SIGTERM to a command's whole tree.
     Terminate(u64),
     /// Send SIGKILL to a command's whole tree.
@@ -38,6 +47,7 @@ pub(super) struct Order {
     pub(super) redact: Vec<String>,
     /// Whether stdout is sent back instead of going to the log.
     pub(super) capture: bool,
+    pub(super) kind: Option<u64>,
 }
 
 impl Order {
@@ -51,6 +61,7 @@ impl Order {
             log: command.log,
             redact: command.redact.iter().map(Secret::expose).map(str::to_owned).collect(),
             capture,
+            kind: command.kind,
         }
     }
 }
@@ -65,8 +76,8 @@ pub(super) enum Report {
     Started { id: u64, pid: u32 },
     /// A command does not run.
     Refused { id: u64, refusal: Refusal },
-    /// A command and all that it left behind are gone.
-    Exited { id: u64, end: End },
+    /// A command and all that it left behind are gone; the one that has its place now.
+    Exited { id: u64, end: End, follower: Option<u64> },
 }
 
 /// Why a command was not started.
@@ -83,6 +94,8 @@ pub(super) struct Refusal {
 pub(super) enum Fault {
     Command,
     Machine,
+    /// Nobody's: it was not to run any more.
+    Withdrawn,
 }
 
 impl From<Refusal> for ProcessError {
@@ -90,7 +103,7 @@ impl From<Refusal> for ProcessError {
         let Refusal { fault, program, reason } = refusal;
         match fault {
             Fault::Command => Self::NotStarted { program, reason },
-            Fault::Machine => Self::Machine { program, reason },
+            Fault::Machine | Fault::Withdrawn => Self::Machine { program, reason },
         }
     }
 }
@@ -104,6 +117,9 @@ pub(super) struct End {
     pub(super) peak_memory: u64,
     /// What a quick command wrote to stdout; none if it was too much.
     pub(super) output: Option<Vec<u8>>,
+    /// The name of the command that has its place now, as the engine knows it.
+    #[serde(skip)]
+    pub(super) follower: Option<String>,
 }
 
 impl End {

@@ -1,18 +1,20 @@
 //! Starting attempts, and what follows from their ends.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use tidemill_cache::{Key, Lease};
 use tokio::sync::oneshot;
 
-use super::conductor::Conductor;
+use super::conductor::{Conductor, need};
 use super::pulses::Watched;
 use super::remembering::Learned;
 use crate::effects::{Effects, Success};
 use crate::error::EngineError;
 use crate::event::Event;
-use crate::execute::{Attempt, Finished, Turn, Urgency, attempt};
+use crate::execute::{Attempt, Finished, Turn, Urgency, Vacated, attempt};
 use crate::failure::{Failure, FailureReport, StepFailure};
 use crate::graph::StepIndex;
 use crate::name::AttemptId;
@@ -45,6 +47,8 @@ pub(super) struct Waiting {
     log: Utf8PathBuf,
     /// Gives it its place: the ids of its GPUs.
     place: oneshot::Sender<Vec<String>>,
+    /// Whether its process may begin by itself in the place of another one.
+    may_follow: Arc<AtomicBool>,
 }
 
 /// How often a failure of the machine is tried again, at least.
@@ -68,7 +72,7 @@ impl Conductor {
             drop(prepared);
             return self.decide_again(step).await;
         }
-        if let Some(Waiting { id, log, place }) = prepared {
+        if let Some(Waiting { id, log, place, .. }) = prepared {
             self.tell_started(step, &id, log, &gpus);
             // It waits for nothing else.
             let _ = place.send(gpus);
@@ -120,9 +124,36 @@ impl Conductor {
         if lease.is_some() && !is_as_decided {
             return;
         }
-        let (place, turn) = oneshot::channel();
-        if let Some((id, log)) = self.spawn(step, Turn::Later(turn), lease) {
-            self.prepared.insert(step, Waiting { id, log, place });
+        let (sender, place) = oneshot::channel();
+        let (rank, may_follow) = (self.machine.rank(step), Arc::new(AtomicBool::new(true)));
+        let turn = Turn::Later { place, rank, may_follow: Arc::clone(&may_follow) };
+        if let Some((id, log)) = self.spawn(step, turn, lease) {
+            self.prepared.insert(step, Waiting { id, log, place: sender, may_follow });
+        }
+    }
+
+    /// A step that is more urgent became ready: what is prepared waits until it is told to begin.
+    pub(super) fn recall(&mut self) {
+        let may = |waiting: &Waiting| waiting.may_follow.swap(false, Ordering::Relaxed);
+        if self.prepared.values().map(may).fold(false, |any, may| any | may)
+            && let Some(warden) = self.warden.present()
+        {
+            warden.recall();
+        }
+    }
+
+    /// A process has ended well: its place is free, or that of the attempt which began in it.
+    pub(super) fn vacate(&mut self, Vacated { step, follower }: Vacated) {
+        let follows = |(_, waiting): &(&usize, &Waiting)| Some(waiting.id.as_str()) == follower.as_deref();
+        let next = self.prepared.iter().find(follows).map(|(next, _)| *next);
+        let handed = next.filter(|next| !self.stale.contains(next) && self.machine.hand_over(step, *next));
+        match handed.and_then(|next| Some((next, self.prepared.remove(&next)?))) {
+            Some((next, Waiting { id, log, place, .. })) => {
+                self.tell_started(next, &id, log, &[]);
+                // It waits for nothing else.
+                let _ = place.send(Vec::new());
+            }
+            None => self.machine.vacate(step),
         }
     }
 
@@ -155,7 +186,9 @@ impl Conductor {
         self.attempt_count += 1;
         let id = AttemptId::new(&self.id, self.attempt_count);
         let log = self.project.run_folder(&self.id).join(format!("{}.log", self.attempt_count));
+        let need = need(&self.step(step).resources);
         let order = Attempt {
+            kind: (need.gpus == 0).then(|| need.kind()),
             id: id.clone(),
             graph: self.graph.clone(),
             step: StepIndex::new(step),
@@ -233,8 +266,8 @@ impl Conductor {
             }
             End::Attempt { step, id, execution, result, took, lease } => {
                 // What was told of this attempt must not be taken for a later one of the same step.
-                while let Ok(step) = self.vacated.1.try_recv() {
-                    self.machine.vacate(step);
+                while let Ok(vacated) = self.vacated.1.try_recv() {
+                    self.vacate(vacated);
                 }
                 self.pulses.ended(step, &id);
                 match *result {

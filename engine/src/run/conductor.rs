@@ -18,7 +18,7 @@ use super::teller::Teller;
 use super::{RunOptions, RunSummary, git, machine_facts};
 use crate::error::EngineError;
 use crate::event::{self, Event, Outcome, Pulse, Sample, Subscriber};
-use crate::execute::{Cancellation, Urgency};
+use crate::execute::{Cancellation, Urgency, Vacated};
 use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
 use crate::graph::{Graph, Resources, Step};
 use crate::name::{AttemptId, RunId};
@@ -162,7 +162,7 @@ pub(super) struct Conductor {
     /// By step: the attempt that was prepared before it was its turn.
     pub(super) prepared: BTreeMap<usize, Waiting>,
     /// The steps whose process has ended well while their attempt goes on.
-    pub(super) vacated: (UnboundedSender<usize>, UnboundedReceiver<usize>),
+    pub(super) vacated: (UnboundedSender<Vacated>, UnboundedReceiver<Vacated>),
     /// What measures the attempts, if a subscriber wants to know.
     pub(super) pulses: Pulses,
     pub(super) attempt_count: u64,
@@ -278,7 +278,7 @@ impl Conductor {
                 Some(ended) = self.attempts.join_next() => {
                     self.ended(ended.expect("an attempt's task does not panic")).await;
                 }
-                Some(step) = self.vacated.1.recv() => self.machine.vacate(step),
+                Some(vacated) = self.vacated.1.recv() => self.vacate(vacated),
                 samples = self.pulses.next() => self.tell_pulse(samples),
                 () = tokio::time::sleep(AGAIN), if waits_for_others => {}
                 () = cancel.at_least(Urgency::Terminate), if !self.interrupted => {}
@@ -313,6 +313,9 @@ impl Conductor {
         }
         while let Some(step) = self.machine.next_to_prepare() {
             self.prepare(step);
+        }
+        if self.machine.prepared_are_behind() {
+            self.recall();
         }
         advanced
     }

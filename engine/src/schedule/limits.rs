@@ -1,9 +1,10 @@
 //! What the machine has, what is taken, and whether one more step fits.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// What one step needs while it runs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Need {
     /// CPU cores.
     pub cpus: u32,
@@ -35,8 +36,27 @@ pub struct Limits {
 #[derive(Debug, Clone, Default)]
 pub struct Held {
     need: Need,
+    /// The need as it was asked for: of more cores than there are, all are taken.
+    asked: Need,
     /// The ids of its GPUs.
     pub gpus: Vec<String>,
+}
+
+impl Need {
+    /// A number that is the same for equal needs and, as good as surely, another one for others.
+    #[must_use]
+    pub fn kind(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl Held {
+    /// Whether it is what a need takes of this machine.
+    pub(super) fn is_for(&self, need: &Need) -> bool {
+        self.asked == *need
+    }
 }
 
 impl Limits {
@@ -112,7 +132,7 @@ impl Limits {
         if !self.fits(need) {
             return None;
         }
-        let mut need = need.clone();
+        let (asked, mut need) = (need.clone(), need.clone());
         need.cpus = need.cpus.min(self.all_cpus);
         self.jobs -= 1;
         self.cpus -= need.cpus;
@@ -123,7 +143,7 @@ impl Limits {
             let left = self.token(name) - count;
             self.tokens.insert(name.clone(), left);
         }
-        Some(Held { need, gpus })
+        Some(Held { need, asked, gpus })
     }
 
     /// Gives back what a step held.

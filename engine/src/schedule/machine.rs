@@ -197,7 +197,8 @@ impl Machine {
             return None;
         }
         self.forget_what_waits_no_more();
-        if self.prepared.len() >= self.most_prepared {
+        // What is prepared may begin by itself: not while many are ending.
+        if self.prepared.len() >= self.most_prepared || self.ending >= self.most_ending {
             return None;
         }
         let (_, waiting) = self.ready.iter_mut().max_by_key(|(_, waiting)| waiting.peek().copied())?;
@@ -257,6 +258,37 @@ impl Machine {
             }
             other => self.states[step] = other,
         }
+    }
+
+    /// The process of a running step has ended well, and the process of a ready step of the same need has already begun in its
+    /// place. False: that is not so any more, and nothing is changed.
+    pub fn hand_over(&mut self, from: usize, to: usize) -> bool {
+        let rank = (self.priority[to], Reverse(to));
+        let fits = match (&self.states[from], &self.states[to]) {
+            (State::Running(held), State::Ready(need)) => held.gpus.is_empty() && held.is_for(need),
+            _ => false,
+        };
+        if !fits || !self.prepared.remove(&rank) {
+            return false;
+        }
+        if let State::Running(held) = std::mem::replace(&mut self.states[from], State::Ending) {
+            self.states[to] = State::Running(held);
+        }
+        self.ending += 1;
+        true
+    }
+
+    /// Whether a ready step that nobody prepared is more urgent than one that is prepared.
+    pub fn prepared_are_behind(&mut self) -> bool {
+        self.forget_what_waits_no_more();
+        let best = self.ready.values().filter_map(|waiting| waiting.peek()).max();
+        best.is_some_and(|best| self.prepared.first().is_some_and(|least| best > least))
+    }
+
+    /// How urgent a step is: its priority, then its place in the file, the first the highest.
+    #[must_use]
+    pub fn rank(&self, step: usize) -> (u64, u64) {
+        (self.priority[step], u64::MAX - step as u64)
     }
 
     /// A running or ready step gives its place back and is decided about again: it waits before a retry, or it waited

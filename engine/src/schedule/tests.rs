@@ -112,6 +112,32 @@ fn what_is_prepared_goes_in_its_turn() {
 }
 
 #[test]
+fn a_place_is_handed_over_to_what_is_prepared() {
+    let mut machine =
+        Machine::new(vec![vec![]; 5], vec![true; 5], &[false; 5], vec![1, 5, 4, 3, 9], limits(2));
+    for step in 0..4 {
+        machine.next_to_decide().unwrap();
+        machine.ready(step, Need { cpus: if step == 0 { 2 } else { 1 }, ..Need::default() }).unwrap();
+    }
+    let start = |machine: &mut Machine| machine.next_to_start().map(|(step, _)| step);
+    assert_eq!([start(&mut machine), start(&mut machine)], [Some(1), Some(2)]);
+    assert_eq!([machine.next_to_prepare(), machine.next_to_prepare()], [Some(3), Some(0)]);
+    assert!(!machine.prepared_are_behind());
+    machine.next_to_decide().unwrap();
+    machine.ready(4, one_core()).unwrap();
+    assert!(machine.prepared_are_behind(), "the fifth is more urgent than what is prepared");
+    assert!(!machine.hand_over(1, 0), "it needs more");
+    assert!(!machine.hand_over(1, 4), "nobody prepared it");
+    assert!(machine.hand_over(1, 3));
+    assert!(!machine.hand_over(1, 3), "it runs already");
+    assert_eq!(start(&mut machine), None, "both places are taken");
+    machine.vacate(3);
+    machine.settle(1, Settled::Done).unwrap();
+    machine.settle(3, Settled::Done).unwrap();
+    assert_eq!(start(&mut machine), Some(4));
+}
+
+#[test]
 fn with_one_job_a_step_ends_before_the_next_begins() {
     let mut machine = Machine::new(vec![vec![]; 2], vec![true; 2], &[false; 2], vec![0; 2], limits(1));
     for step in 0..2 {

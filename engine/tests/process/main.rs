@@ -4,6 +4,8 @@
 //! The warden and the engine that is killed are this very test program, called again.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod holding;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Stdio;
@@ -79,6 +81,7 @@ impl World {
             folder: self.folder.clone(),
             log: self.path(&format!("{id}.log")),
             redact: Vec::new(),
+            kind: None,
         }
     }
 
