@@ -33,7 +33,7 @@ def edges(report, options, program, peers, folder):
         measure(report, program, folder / f"fan-in-{size}", f"plan of {size:,} steps that one collects", (
             f"[steps.part]\nmatrix = {{ i = [{numbers(size)}] }}\n"
             'run = "echo ${matrix.i} > ${outputs.o}"\noutputs.o = "o.txt"\n\n'
-            '[steps.all]\nrun = "ls ${inputs.parts} > ${outputs.o}"\ninputs.parts = "${part.o}"\noutputs.o = "o.txt"\n'
+            '[steps.all]\nrun = "ls ${inputs.parts} > ${outputs.o}"\ninputs.parts = { collect = "${part.o}" }\noutputs.o = "o.txt"\n'
         ))
         report.grows("fan-in", size)
     for size in [size // 100 for size in sizes]:
@@ -41,7 +41,7 @@ def edges(report, options, program, peers, folder):
             f"[steps.part]\nmatrix = {{ i = [{numbers(size)}] }}\n"
             'run = "echo ${matrix.i} > ${outputs.o}"\noutputs.o = "o.txt"\n\n'
             f"[steps.each]\nmatrix = {{ j = [{numbers(size)}] }}\n"
-            'run = "echo ${matrix.j}; ls ${inputs.parts} > ${outputs.o}"\ninputs.parts = "${part.o}"\noutputs.o = "o.txt"\n'
+            'run = "echo ${matrix.j}; ls ${inputs.parts} > ${outputs.o}"\ninputs.parts = { collect = "${part.o}" }\noutputs.o = "o.txt"\n'
         ))
         report.grows("many-to-many", size)
     for size in [size // 10 for size in sizes]:

@@ -332,8 +332,11 @@ mod tests {
     fn a_tampered_blob_is_missing_until_it_is_made_again() {
         let scene = Scene::new();
         let artifact = scene.cache.put(b"content").unwrap();
-        tamper(&scene.cache.inner.layout.object(Blob { digest: artifact.digest, executable: false }));
+        let object = scene.cache.inner.layout.object(Blob { digest: artifact.digest, executable: false });
+        assert!(scene.cache.seems_available(&artifact));
+        tamper(&object);
         assert!(!scene.cache.available(&artifact).unwrap());
+        assert!(!scene.cache.seems_available(&artifact));
         assert!(matches!(scene.cache.read(&artifact, 100), Err(CacheError::Missing { .. })));
         assert_eq!(scene.cache.put(b"content").unwrap(), artifact);
         assert!(scene.cache.available(&artifact).unwrap());

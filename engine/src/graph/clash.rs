@@ -83,6 +83,16 @@ impl Project {
         }
     }
 
+    /// Takes the inputs that were collected elsewhere, after these.
+    pub(super) fn take_reads(&mut self, other: Self) {
+        for (place, span) in other.read {
+            self.read.entry(place).or_insert(span);
+        }
+        for (pattern, span) in other.globs {
+            self.globs.entry(pattern).or_insert(span);
+        }
+    }
+
     /// Takes a published output; tells if it meets one before.
     pub(super) fn publish(&mut self, path: &RelPath, span: &Span, problems: &mut Problems) {
         let place = folded(path);

@@ -1,8 +1,10 @@
 //! Fan-out: every step of the file becomes one step per combination of its matrix, with all values filled in.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use tidemill_cache::Digest;
 
 use crate::Value;
@@ -19,6 +21,9 @@ use super::{Action, Common, Effect, Fingerprint, Output, Resources, Step, Steps,
 
 /// More steps are refused.
 const MOST_STEPS: usize = 1 << 20;
+/// From this many combinations on, a step is expanded by several threads, each so many at a time.
+const MANY: usize = 4096;
+const CHUNK: usize = 1024;
 
 /// The steps of a pipeline, in the order of the file, and the globs that their axes were made of. What is wrong is told; the steps are complete only if nothing is.
 pub(super) fn expand(
@@ -32,17 +37,24 @@ pub(super) fn expand(
     let mut steps = Steps::with_capacity(count);
     for step in &spec.steps {
         let Some(place) = layout.get(step.name.as_str()) else { continue };
-        let common = Arc::new(common(step));
-        for index in 0..place.axes.count().unwrap_or(0) {
-            let combination = place.axes.combination(index);
-            let values = place.axes.values(&combination);
-            let expander =
-                Expander { step, common: &common, spec, request, layout: &layout, values: &values };
-            let Some(mut expanded) = expander.expand(&mut project, problems) else { continue };
-            if let Some(before) = steps.iter().next_back() {
-                expanded.share(before);
-            }
-            steps.push(expanded);
+        let family = Family { step, common: Arc::new(common(step)), spec, request, layout: &layout, place };
+        let count = place.axes.count().unwrap_or(0);
+        // What is published may meet what was published before, so that is looked at in order.
+        if count < MANY || step.outputs.iter().any(|output| output.publish.is_some()) {
+            family.expand(0..count, &mut project, problems).into_iter().for_each(|step| steps.push(step));
+            continue;
+        }
+        let begins: Vec<usize> = (0..count).step_by(CHUNK).collect();
+        let expand = |begin: usize| {
+            let (mut project, mut problems) = (Project::default(), Problems::default());
+            let steps = family.expand(begin..count.min(begin + CHUNK), &mut project, &mut problems);
+            (steps, project, problems)
+        };
+        let parts: Vec<_> = begins.into_par_iter().map(expand).collect();
+        for (expanded, part, wrong) in parts {
+            expanded.into_iter().for_each(|step| steps.push(step));
+            project.take_reads(part);
+            problems.append(wrong);
         }
     }
     project.check(request.file.file_name(), problems);
@@ -90,6 +102,35 @@ fn common(step: &StepSpec<'_>) -> Common {
             tokens: step.resources.tokens.iter().cloned().collect(),
         },
         line: step.line,
+    }
+}
+
+/// All combinations of one step of the file.
+struct Family<'a> {
+    step: &'a StepSpec<'a>,
+    common: Arc<Common>,
+    spec: &'a Spec<'a>,
+    request: &'a LoadRequest<'a>,
+    layout: &'a Layout<'a>,
+    place: &'a Place,
+}
+
+impl Family<'_> {
+    /// Some of its combinations, in order.
+    fn expand(&self, range: Range<usize>, project: &mut Project, problems: &mut Problems) -> Vec<Box<Step>> {
+        let Self { step, common, spec, request, layout, place } = self;
+        let mut steps: Vec<Box<Step>> = Vec::with_capacity(range.len());
+        for index in range {
+            let combination = place.axes.combination(index);
+            let values = place.axes.values(&combination);
+            let expander = Expander { step, common, spec, request, layout, values: &values };
+            let Some(mut expanded) = expander.expand(project, problems) else { continue };
+            if let Some(before) = steps.last() {
+                expanded.share(before);
+            }
+            steps.push(Box::new(expanded));
+        }
+        steps
     }
 }
 

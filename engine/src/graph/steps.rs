@@ -27,8 +27,8 @@ impl Steps {
     }
 
     /// Adds a step.
-    pub(super) fn push(&mut self, step: Step) {
-        self.steps.push(OnceLock::from(Box::new(step)));
+    pub(super) fn push(&mut self, step: Box<Step>) {
+        self.steps.push(OnceLock::from(step));
     }
 
     /// Steps that are read when they are asked for.

@@ -349,3 +349,33 @@ proptest! {
         prop_assert_eq!(Some(printed.as_str()), graph.params["x"].as_text());
     }
 }
+
+#[test]
+fn a_step_of_thousands_of_combinations_is_what_it_would_be_one_by_one() {
+    let values = |count: usize| (0..count).map(|value| value.to_string()).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "[steps.a]\nmatrix = {{ i = [{}] }}\nrun = \"x ${{matrix.i}} > ${{outputs.o}}\"\noutputs.o = \"o\"\ninputs.f = \"f-${{matrix.i}}.txt\"\n\
+         [steps.b]\nmatrix = {{ i = [{}], j = [{}] }}\nrun = \"x ${{matrix.j}} < ${{inputs.a}}\"\ninputs.a = \"${{a.o}}\"\n",
+        values(100),
+        values(100),
+        values(60),
+    );
+    let graph = graph(&text);
+    assert_eq!(graph.steps.len(), 6_100);
+    for (place, step) in graph.steps.iter().enumerate().skip(100) {
+        let (i, j) = ((place - 100) / 60, (place - 100) % 60);
+        assert_eq!(step.id.as_str(), format!("b[i={i},j={j}]"));
+        let upstream: Vec<usize> =
+            graph.upstream(crate::graph::StepIndex::new(place)).map(crate::graph::StepIndex::get).collect();
+        assert_eq!(upstream, [i]);
+    }
+    let told = |text: &str| match load_with("/p".into(), text, &[]) {
+        Ok(_) => panic!("nothing was told"),
+        Err(told) => told.items.into_iter().map(|item| item.message).collect::<Vec<_>>(),
+    };
+    let published = "outputs.o = { path = \"o\", publish = \"f-7.txt\" }\ninputs.a = ";
+    let clash = told(&text.replace("inputs.a = ", published));
+    assert!(clash.iter().all(|message| message.contains("f-7.txt")), "{clash:?}");
+    let wrong = told(&text.replace("j = [0,", "j = [\"\\u0000\","));
+    assert_eq!(wrong.len(), 1, "what is wrong with all is told once: {wrong:?}");
+}

@@ -28,7 +28,7 @@ use crate::project::Project;
 /// Where memos are put away.
 const KIND: &str = "memo";
 /// The version of the layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// As it is put away.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -36,8 +36,8 @@ struct Sheet {
     version: u32,
     definitions: Vec<Definition>,
     entries: Vec<Option<Entry>>,
-    /// What the files and folders of the project were.
-    seen: Vec<(Utf8PathBuf, Option<Artifact>)>,
+    /// What the files and folders of the project were; of files at rest, with the stamp under which they were that.
+    seen: Vec<(Utf8PathBuf, Option<Artifact>, Option<FileStamp>)>,
     observed: Vec<(Watched, [u8; 32])>,
     /// The digest of the variables of the environment that enter keys.
     passed: [u8; 32],
@@ -107,7 +107,7 @@ impl Memo {
         let count = graph.steps.len();
         let mut memo =
             Self { mark, holds: vec![false; count], in_place: vec![false; count], ..Self::default() };
-        memo.seen = look(project, graph, scope);
+        memo.seen = look(project, graph, scope, &sheet.seen);
         if sheet.version == VERSION && sheet.mark.is_some() {
             memo.hold(project, graph, observations, sheet);
         } else {
@@ -135,7 +135,7 @@ impl Memo {
         };
         let changed: HashSet<Key> = changed.into_iter().collect();
         let before: HashMap<&Utf8PathBuf, &Option<Artifact>> =
-            sheet.seen.iter().map(|(path, artifact)| (path, artifact)).collect();
+            sheet.seen.iter().map(|(path, artifact, _)| (path, artifact)).collect();
         let reads_same: Vec<bool> = (skeleton.paths().iter().zip(&self.seen))
             .map(|(path, now)| now.is_some() && before.get(path) == Some(&now))
             .collect();
@@ -336,7 +336,7 @@ impl Memo {
             version: VERSION,
             definitions: graph.definitions.clone(),
             entries: self.entries,
-            seen: graph.skeleton.paths().iter().cloned().zip(self.seen).collect(),
+            seen: at_rest(project, graph.skeleton.paths(), self.seen),
             observed: observed.collect(),
             passed: passed(project, graph),
             mark: Some(mark),
@@ -352,8 +352,13 @@ impl Memo {
 }
 
 /// What the files and folders are that plain steps of this scope read; none where there is nothing to read. What cannot be read
-/// is told by the step that cannot do without it.
-fn look(project: &Project, graph: &Graph, scope: &Scope) -> Vec<Option<Artifact>> {
+/// is told by the step that cannot do without it. A file with the stamp that it had `before` is what it was.
+fn look(
+    project: &Project,
+    graph: &Graph,
+    scope: &Scope,
+    before: &[(Utf8PathBuf, Option<Artifact>, Option<FileStamp>)],
+) -> Vec<Option<Artifact>> {
     let skeleton = &graph.skeleton;
     let mut wanted = vec![false; skeleton.paths().len()];
     for place in (0..graph.steps.len()).filter(|place| scope.considered[*place]) {
@@ -362,11 +367,41 @@ fn look(project: &Project, graph: &Graph, scope: &Scope) -> Vec<Option<Artifact>
             skeleton.reads(index).iter().for_each(|path| wanted[*path as usize] = true);
         }
     }
+    let before: HashMap<&Utf8PathBuf, (&Artifact, &FileStamp)> = before
+        .iter()
+        .filter_map(|(path, artifact, stamp)| Some((path, (artifact.as_ref()?, stamp.as_ref()?))))
+        .collect();
     let look = |(path, wanted): (&Utf8PathBuf, bool)| {
+        if let Some((artifact, stamp)) = before.get(path).filter(|_| wanted)
+            && FileStamp::of(path).as_ref() == Some(*stamp)
+        {
+            return Some((*artifact).clone());
+        }
         let seen = wanted.then(|| project.cache().look(path, project.rules()).ok().flatten());
         seen.flatten().map(|seen| seen.artifact)
     };
     skeleton.paths().iter().zip(wanted).map(look).collect()
+}
+
+/// What was seen, with the stamps of files that are at rest and still are what was seen: the stamp is taken first, so that
+/// another content has another one.
+fn at_rest(
+    project: &Project,
+    paths: &[Utf8PathBuf],
+    seen: Vec<Option<Artifact>>,
+) -> Vec<(Utf8PathBuf, Option<Artifact>, Option<FileStamp>)> {
+    let stamps = project.cache().settled_stamps(paths);
+    let pairs = paths.iter().zip(seen).zip(stamps);
+    pairs
+        .map(|((path, artifact), stamp)| {
+            let is_same = |_: &FileStamp| {
+                let now = project.cache().look(path, project.rules()).ok().flatten();
+                artifact.is_some() && now.map(|now| now.artifact) == artifact
+            };
+            let stamp = stamp.filter(is_same);
+            (path.clone(), artifact, stamp)
+        })
+        .collect()
 }
 
 /// The digest of what was observed; none if it has no canonical form.

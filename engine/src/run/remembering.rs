@@ -72,7 +72,7 @@ impl Conductor {
     pub(super) fn outline(&mut self) -> Option<Artifact> {
         let cache = self.project.cache();
         if let Some(outline) = self.memo.outline()
-            && cache.available(outline).unwrap_or(false)
+            && cache.seems_available(outline)
         {
             return Some(outline.clone());
         }
@@ -126,7 +126,7 @@ impl Conductor {
             let first = chunk * Lists::SIZE;
             let is_same = known.listed[first..first + settled.len()] == *settled;
             if let Some(list) = known.lists[chunk].as_ref().filter(|_| is_same)
-                && cache.available(list)?
+                && cache.seems_available(list)
             {
                 lists.push(Some(list.clone()));
                 continue;
