@@ -150,7 +150,7 @@ def changes(report, options, program, peers, folder):
     """How the cost grows with what is changed: so many of 10,000 steps, each by a file of its own."""
     steps = 10_000 if options.all else 1_000
     place, other = folder / "changes", folder / "changes-ninja"
-    counts = [1, 10, 100, steps // 10]
+    counts = sorted({1, 10, 100, steps // 10})
     write.fan_tidemill(place, steps, counts[-1])
     write.fan_ninja(other, steps, counts[-1])
     ninja = [peers.ninja, "-j", JOBS] if "ninja" in options.peers and peers.ninja else None

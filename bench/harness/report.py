@@ -112,7 +112,7 @@ def shown_curve(points):
 def power(points):
     """The exponent of growth between the last two points."""
     (small, fast), (large, slow) = points[-2:]
-    return math.log(slow / fast) / math.log(large / small)
+    return math.log(slow / fast) / math.log(large / small) if large > small else math.nan
 
 
 def shown(seconds):

@@ -117,6 +117,10 @@ struct Family<'a> {
 
 impl Family<'_> {
     /// Some of its combinations, in order.
+    #[expect(
+        clippy::vec_box,
+        reason = "a step is boxed by the thread that makes it; after that only its pointer moves"
+    )]
     fn expand(&self, range: Range<usize>, project: &mut Project, problems: &mut Problems) -> Vec<Box<Step>> {
         let Self { step, common, spec, request, layout, place } = self;
         let mut steps: Vec<Box<Step>> = Vec::with_capacity(range.len());

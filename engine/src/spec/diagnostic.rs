@@ -4,10 +4,11 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use miette::{LabeledSpan, NamedSource};
+use miette::LabeledSpan;
 use serde::Serialize;
 
 use super::code::Code;
+use super::source::Source;
 
 /// All mistakes of one pipeline file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,7 +85,7 @@ impl Diagnostics {
     /// The mistakes as reports that miette can draw, each with the source.
     #[must_use]
     pub fn reports(&self) -> Vec<Report> {
-        let source = Arc::new(NamedSource::new(&self.source_name, self.source_text.clone()));
+        let source = Arc::new(Source::new(&self.source_name, &self.source_text));
         let report =
             |diagnostic: &Diagnostic| Report { diagnostic: diagnostic.clone(), source: Arc::clone(&source) };
         self.items.iter().map(report).collect()
@@ -145,7 +146,7 @@ impl Problems {
 #[derive(Debug, Clone)]
 pub struct Report {
     diagnostic: Diagnostic,
-    source: Arc<NamedSource<String>>,
+    source: Arc<Source>,
 }
 
 impl fmt::Display for Report {

@@ -18,6 +18,7 @@ mod reference;
 mod schema;
 mod shape;
 mod shell;
+mod source;
 mod step;
 mod syntax;
 mod template;
