@@ -12,7 +12,7 @@ def facts(program, peers, folder):
     """All that a reader needs to know to repeat the measurement."""
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "command": " ".join(["bench/run", *sys.argv[1:]]),
+        "command": " ".join(["bench/run", *arguments(sys.argv[1:])]),
         "cpu": cpu(),
         "cores": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
@@ -23,6 +23,13 @@ def facts(program, peers, folder):
         "b3sum": first_line([peers.b3sum, "--version"]) if peers.b3sum else "not there",
         "n2": first_line([peers.n2, "--version"]) if peers.n2 else "not there",
     }
+
+
+def arguments(given):
+    """What was asked for; the paths of this machine are nobody else's."""
+    paths = {"--tidemill", "--folder", "--peer-folder", "--json", "--table"}
+    pairs = zip([""] + given, given)
+    return [word for before, word in pairs if word not in paths and before not in paths]
 
 
 def cpu():
