@@ -125,14 +125,17 @@ impl Conductor {
             return;
         }
         let (sender, place) = oneshot::channel();
-        let (rank, may_follow) = (self.machine.rank(step), Arc::new(AtomicBool::new(true)));
+        // One that was recalled goes before those that are prepared after it.
+        let others = self.prepared.values().all(|waiting| waiting.may_follow.load(Ordering::Relaxed));
+        let may_follow = Arc::new(AtomicBool::new(others && self.machine.may_follow_unasked()));
+        let rank = self.machine.rank(step);
         let turn = Turn::Later { place, rank, may_follow: Arc::clone(&may_follow) };
         if let Some((id, log)) = self.spawn(step, turn, lease) {
             self.prepared.insert(step, Waiting { id, log, place: sender, may_follow });
         }
     }
 
-    /// A step that is more urgent became ready: what is prepared waits until it is told to begin.
+    /// A step that is more urgent, or needs something else, became ready: what is prepared waits until it is told to begin.
     pub(super) fn recall(&mut self) {
         let may = |waiting: &Waiting| waiting.may_follow.swap(false, Ordering::Relaxed);
         if self.prepared.values().map(may).fold(false, |any, may| any | may)

@@ -314,7 +314,7 @@ impl Conductor {
         while let Some(step) = self.machine.next_to_prepare() {
             self.prepare(step);
         }
-        if self.machine.prepared_are_behind() {
+        if !self.prepared.is_empty() && !self.machine.may_follow_unasked() {
             self.recall();
         }
         advanced

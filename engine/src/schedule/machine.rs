@@ -278,11 +278,15 @@ impl Machine {
         true
     }
 
-    /// Whether a ready step that nobody prepared is more urgent than one that is prepared.
-    pub fn prepared_are_behind(&mut self) -> bool {
+    /// Whether the process of a prepared step may begin in the place of one that ended, without asking: all that is ready needs the
+    /// same, and nothing is more urgent than what is prepared.
+    pub fn may_follow_unasked(&mut self) -> bool {
         self.forget_what_waits_no_more();
+        let mut needs = self.ready_needs();
+        let first = needs.next();
+        let is_uniform = needs.all(|need| Some(need) == first);
         let best = self.ready.values().filter_map(|waiting| waiting.peek()).max();
-        best.is_some_and(|best| self.prepared.first().is_some_and(|least| best > least))
+        is_uniform && self.prepared.first().zip(best).is_none_or(|(least, best)| best < least)
     }
 
     /// How urgent a step is: its priority, then its place in the file, the first the highest.

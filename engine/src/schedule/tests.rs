@@ -122,10 +122,9 @@ fn a_place_is_handed_over_to_what_is_prepared() {
     let start = |machine: &mut Machine| machine.next_to_start().map(|(step, _)| step);
     assert_eq!([start(&mut machine), start(&mut machine)], [Some(1), Some(2)]);
     assert_eq!([machine.next_to_prepare(), machine.next_to_prepare()], [Some(3), Some(0)]);
-    assert!(!machine.prepared_are_behind());
+    assert!(!machine.may_follow_unasked(), "the first needs more than the others");
     machine.next_to_decide().unwrap();
     machine.ready(4, one_core()).unwrap();
-    assert!(machine.prepared_are_behind(), "the fifth is more urgent than what is prepared");
     assert!(!machine.hand_over(1, 0), "it needs more");
     assert!(!machine.hand_over(1, 4), "nobody prepared it");
     assert!(machine.hand_over(1, 3));
@@ -135,6 +134,21 @@ fn a_place_is_handed_over_to_what_is_prepared() {
     machine.settle(1, Settled::Done).unwrap();
     machine.settle(3, Settled::Done).unwrap();
     assert_eq!(start(&mut machine), Some(4));
+}
+
+#[test]
+fn who_is_more_urgent_is_asked_about_first() {
+    let mut machine = Machine::new(vec![vec![]; 4], vec![true; 4], &[false; 4], vec![5, 4, 3, 9], limits(2));
+    for step in 0..3 {
+        machine.next_to_decide().unwrap();
+        machine.ready(step, one_core()).unwrap();
+    }
+    assert!(machine.next_to_start().is_some() && machine.next_to_start().is_some());
+    assert_eq!(machine.next_to_prepare(), Some(2));
+    assert!(machine.may_follow_unasked());
+    machine.next_to_decide().unwrap();
+    machine.ready(3, one_core()).unwrap();
+    assert!(!machine.may_follow_unasked(), "the fourth is more urgent than what is prepared");
 }
 
 #[test]
