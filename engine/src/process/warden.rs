@@ -103,6 +103,10 @@ impl Watch {
             if called && engine == Engine::Listens {
                 engine = self.take_requests();
             }
+            if engine == Engine::Gone {
+                // Nothing begins any more.
+                self.waiting.clear();
+            }
             if self.settle() == Engine::Gone {
                 engine = Engine::Gone;
             }
