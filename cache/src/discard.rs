@@ -5,7 +5,6 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::blob::stat;
 use crate::cache::absolute;
 use crate::layout::Blob;
 use crate::look::is_absent;
@@ -56,23 +55,12 @@ impl Cache {
     }
 
     fn unlink_one(&self, linked: &Linked, digest: Digest) -> Result<(), CacheError> {
-        let object = self.inner.layout.object(Blob { digest, executable: linked.facts.executable });
-        let mut known = self.known();
-        let inode = (linked.facts.stamp.device, linked.facts.stamp.inode);
-        let before = stat(&object)?;
-        let was_sound = before.is_some() && known.get(&inode).map(|(stamp, _)| *stamp) == before;
-        match fs::remove_file(&linked.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(CacheError::io("remove", &linked.path)(error));
-            }
-            _ => {}
-        }
-        if let (true, Some(before), Some(after)) = (was_sound, before, stat(&object)?)
-            && after.is_same_content_as(&before)
-        {
-            known.insert(inode, (after, digest));
-        }
-        Ok(())
+        let blob = Blob { digest, executable: linked.facts.executable };
+        let removed = self.renewing(&[blob], || match fs::remove_file(&linked.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        });
+        removed.map_err(CacheError::io("remove", &linked.path))
     }
 }
 

@@ -138,43 +138,46 @@ impl Cache {
         let stamps: Vec<Stamp> = links.iter().map(|link| link.facts.stamp).collect();
         let recorded = self.recorded(&stamps);
         self.learn(recorded.iter().copied().flatten());
-        {
-            let mut known = self.known();
-            let object = |link: &Linked, digest| {
-                self.inner.layout.object(Blob { digest, executable: link.facts.executable })
-            };
-            let of_blobs = links.iter().zip(&recorded).filter_map(|(link, recorded)| {
-                let (_, digest) = (*recorded)?;
-                let object = object(link, digest);
-                let before = stat(&object).ok().flatten()?;
-                let inode = (before.device, before.inode);
-                (known.get(&inode) == Some(&(before, digest))).then_some((object, digest, before))
-            });
-            let of_blobs: Vec<(Utf8PathBuf, Digest, Stamp)> = of_blobs.collect();
-            fs::rename(from, to)?;
-            for (object, digest, before) in of_blobs {
-                if let Some(after) = stat(&object).ok().flatten()
-                    && after.is_same_content_as(&before)
-                {
-                    known.insert((after.device, after.inode), (after, digest));
-                }
-            }
-        }
+        let blob = |(link, recorded): (&Linked, &Option<(Stamp, Digest)>)| {
+            recorded.map(|(_, digest)| Blob { digest, executable: link.facts.executable })
+        };
+        let blobs: Vec<Blob> = links.iter().zip(&recorded).filter_map(blob).collect();
+        self.renewing(&blobs, || fs::rename(from, to))?;
         self.record(&stamps);
         Ok(())
     }
 
-    /// Links a blob to a path. Its stamp is renewed if it was the known one before.
+    /// Links a blob to a path.
     fn link(&self, object: &Utf8Path, blob: Blob, at: &Utf8Path) -> io::Result<Option<Stamp>> {
+        self.renewing(&[blob], || {
+            fs::hard_link(object, at)?;
+            Ok(Some(Stamp::of(&fs::symlink_metadata(at)?)))
+        })
+    }
+
+    /// Does something by which blobs get or lose names, and renews the stamps of those that were the known ones before.
+    pub(crate) fn renewing<T>(&self, blobs: &[Blob], work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        // The lock is held meanwhile, so that nobody takes the change for another's.
         let mut known = self.known();
-        let before = Stamp::of(&fs::symlink_metadata(object)?);
-        fs::hard_link(object, at)?;
-        let after = Stamp::of(&fs::symlink_metadata(at)?);
-        let inode = (before.device, before.inode);
-        if known.get(&inode) == Some(&(before, blob.digest)) && after.is_same_content_as(&before) {
-            known.insert(inode, (after, blob.digest));
+        let at = |blob: &Blob| {
+            let metadata = fs::symlink_metadata(self.inner.layout.object(*blob)).ok()?;
+            Some(Stamp::of(&metadata))
+        };
+        let was_known = |blob: &Blob| {
+            let before = at(blob)?;
+            let is_known = known.get(&(before.device, before.inode)) == Some(&(before, blob.digest));
+            is_known.then_some((*blob, before))
+        };
+        let before: Vec<(Blob, Stamp)> = blobs.iter().filter_map(was_known).collect();
+        let done = work()?;
+        for (blob, before) in before {
+            if let Some(after) = at(&blob)
+                && after.is_same_content_as(&before)
+            {
+                known.insert((after.device, after.inode), (after, blob.digest));
+            }
         }
-        Ok(Some(after))
+        Ok(done)
     }
 }
 
