@@ -19,7 +19,7 @@ use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
 use crate::graph::{Graph, Source, Step, StepIndex};
 use crate::name::AttemptId;
 use crate::plan::{Content, Execution, RunFacts};
-use crate::process::{Child, Command, Exit, Held, LazyWarden, ProcessError, Rank, Secret, Status};
+use crate::process::{Child, Command, Exit, HeldCommand, LazyWarden, ProcessError, Rank, Secret, Status};
 use crate::project::Project;
 
 /// An order to run a step once.
@@ -148,7 +148,7 @@ impl Work {
 
     /// Hands the command to the warden, so that it can begin at once when there is a place. If anything is in the way, it is met
     /// again in its turn.
-    fn hold(&self, folder: &StepFolder, warden: &LazyWarden, rank: Rank) -> Option<Held> {
+    fn hold(&self, folder: &StepFolder, warden: &LazyWarden, rank: Rank) -> Option<HeldCommand> {
         self.attempt.kind?;
         Some(warden.present()?.hold(self.command(folder).ok()?, rank))
     }
@@ -156,7 +156,7 @@ impl Work {
     async fn run(
         self: &Arc<Self>,
         folder: Arc<StepFolder>,
-        held: Option<Held>,
+        held: Option<HeldCommand>,
         warden: &LazyWarden,
         cancel: &Cancellation,
     ) -> Result<Finished, (Failure, Option<Utf8PathBuf>)> {
@@ -178,7 +178,7 @@ impl Work {
     async fn run_in(
         self: &Arc<Self>,
         folder: &Arc<StepFolder>,
-        held: Option<Held>,
+        held: Option<HeldCommand>,
         warden: &LazyWarden,
         cancel: &Cancellation,
     ) -> Result<(Usage, Option<String>), Failure> {

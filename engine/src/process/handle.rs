@@ -129,11 +129,11 @@ impl Warden {
 
     /// Hands a command to the warden before it is its turn. It starts when it is told to, or, until [`Self::recall`], when one
     /// of its kind has ended with 0: [`Child::follower`] tells that of the other one.
-    pub fn hold(&self, mut command: Command, rank: Rank) -> Held {
+    pub fn hold(&self, mut command: Command, rank: Rank) -> HeldCommand {
         let (child, starting) = self.register(&mut command);
         let office = Arc::clone(&self.office);
         self.office.send(&Request::Hold { order: Box::new(Order::new(child.id, command, false)), rank });
-        Held { child: Some(child), starting, office }
+        HeldCommand { child: Some(child), starting, office }
     }
 
     /// None of the commands that are held now takes the place of another by itself.
@@ -219,13 +219,13 @@ async fn begun(mut child: Child, starting: Starting) -> Result<Child, ProcessErr
 }
 
 /// A command that the warden has and that may not run yet. Dropped, it is withdrawn.
-pub struct Held {
+pub struct HeldCommand {
     child: Option<Child>,
     starting: Starting,
     office: Arc<Office>,
 }
 
-impl Held {
+impl HeldCommand {
     /// Starts the command, if it does not run already.
     ///
     /// # Errors
@@ -252,7 +252,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldCommand {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.state = ChildState::Lost;

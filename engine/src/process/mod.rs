@@ -34,7 +34,7 @@ mod wire;
 pub use command::{Command, Exit, Rank, Secret, Status};
 pub use error::ProcessError;
 pub use gpu::{Gpu, GpuLoad, Gpus};
-pub use handle::{Child, Held, Warden, run_quick};
+pub use handle::{Child, HeldCommand, Warden, run_quick};
 pub use lazy::LazyWarden;
 pub use load::Load;
 pub use sweep::sweep;
