@@ -2,13 +2,18 @@
 
 use std::fs;
 
-use tidemill_engine::process::{Command, Status};
+use tidemill_engine::process::{Command, Status, Warden};
 
-use super::{World, run, until_exists};
+use super::{World, run, status, until_exists};
 
 /// A command of a kind.
 fn of_kind(kind: u64, command: Command) -> Command {
     Command { kind: Some(kind), ..command }
+}
+
+/// Waits until the warden has read all that it was asked before: it answers in order.
+async fn in_order(world: &World, warden: &Warden) {
+    assert_eq!(status(warden, world.shell("between", "exit 0")).await, Status::Code(0));
 }
 
 #[test]
@@ -22,6 +27,7 @@ fn one_of_its_kind_takes_the_place_of_what_ended_well_the_highest_first() {
         let high = warden.hold(of_kind(1, world.shell("high", "touch high; exit 3")), (2, 1));
         let other = warden.hold(of_kind(2, world.shell("other", "touch other")), (9, 9));
         assert_eq!(first.follower(), None);
+        in_order(&world, &warden).await;
         fs::write(world.path("go"), "").unwrap();
         assert_eq!(first.wait().await.unwrap().status, Status::Code(0));
         assert_eq!(first.follower(), Some("high"));
@@ -48,6 +54,7 @@ fn what_is_recalled_waits_until_it_is_told() {
             warden.spawn(of_kind(1, world.shell("first", "until [ -e go ]; do :; done"))).await.unwrap();
         let held = warden.hold(of_kind(1, world.shell("held", "touch held")), (1, 1));
         warden.recall();
+        in_order(&world, &warden).await;
         fs::write(world.path("go"), "").unwrap();
         first.wait().await.unwrap();
         assert_eq!(first.follower(), None);
@@ -88,6 +95,7 @@ fn what_cannot_be_started_follows_nobody() {
         let mut first =
             warden.spawn(of_kind(1, world.shell("first", "until [ -e go ]; do :; done"))).await.unwrap();
         let held = warden.hold(of_kind(1, world.command("held", &["no-such-program"])), (1, 1));
+        in_order(&world, &warden).await;
         fs::write(world.path("go"), "").unwrap();
         first.wait().await.unwrap();
         assert_eq!(first.follower(), None);
