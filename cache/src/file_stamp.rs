@@ -6,8 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::Cache;
+use crate::look::file_artifact;
+use crate::scan::FileFacts;
 use crate::stamp::{Clock, Stamp};
+use crate::{Artifact, Cache};
 
 /// Identity, size and times of a regular file. While a [settled](Cache::settled_stamps) one stays the same, so does the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,15 +25,25 @@ impl FileStamp {
     /// The stamp that the file at this path has now; none if there is no regular file (a symbolic link is none).
     #[must_use]
     pub fn of(path: &Utf8Path) -> Option<Self> {
-        let metadata = fs::symlink_metadata(path).ok()?;
-        let Stamp { device, inode, size, modified, changed } = Stamp::of(&metadata);
-        metadata.is_file().then_some(Self { device, inode, size, modified, changed })
+        Some(Self::from(&facts(path)?.stamp))
     }
 
     fn stamp(&self) -> Stamp {
         let Self { device, inode, size, modified, changed } = *self;
         Stamp { device, inode, size, modified, changed }
     }
+}
+
+impl From<&Stamp> for FileStamp {
+    fn from(stamp: &Stamp) -> Self {
+        let Stamp { device, inode, size, modified, changed } = *stamp;
+        Self { device, inode, size, modified, changed }
+    }
+}
+
+fn facts(path: &Utf8Path) -> Option<FileFacts> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    metadata.is_file().then(|| FileFacts::of(&metadata))
 }
 
 /// From this many files on, several threads are faster than one.
@@ -47,6 +59,33 @@ impl Cache {
             .into_iter()
             .map(|stamp| stamp.filter(|stamp| clock.has_passed(&stamp.stamp())))
             .collect()
+    }
+
+    /// The same with what the files are, read where that is not known; many at once cost less than one by one.
+    #[must_use]
+    pub fn settled_files(&self, paths: &[Utf8PathBuf]) -> Vec<Option<(FileStamp, Artifact)>> {
+        let clock = Clock::probe(&self.inner.layout.temporary(), self.inner.is_local);
+        let settled = |path: &Utf8PathBuf| facts(path).filter(|facts| clock.has_passed(&facts.stamp));
+        let found: Vec<Option<FileFacts>> = paths.iter().map(settled).collect();
+        let wanted: Vec<(&Utf8PathBuf, Stamp)> = paths
+            .iter()
+            .zip(&found)
+            .filter_map(|(path, facts)| Some((path, facts.as_ref()?.stamp)))
+            .collect();
+        let one = |file: &(&Utf8PathBuf, Stamp)| self.digests(&[*file]).ok().map(|digests| digests[0]);
+        let mut digests = match self.digests(&wanted) {
+            Ok(digests) => digests.into_iter().map(Some).collect(),
+            // One that cannot be read does not take the others with it.
+            Err(_) => wanted.iter().map(one).collect::<Vec<_>>(),
+        }
+        .into_iter();
+        let mut pair = |facts: FileFacts| {
+            let (digest, read) = digests.next().flatten()?;
+            // It may have changed between the look and the reading.
+            let artifact = || file_artifact(digest, read.size, facts.executable);
+            (read == facts.stamp).then(|| (FileStamp::from(&read), artifact()))
+        };
+        found.into_iter().map(|facts| facts.and_then(&mut pair)).collect()
     }
 }
 
@@ -79,6 +118,29 @@ mod tests {
         std::os::unix::fs::symlink("a", scene.path("link")).unwrap();
         assert_eq!(FileStamp::of(&scene.path("link")), None);
         assert_eq!(FileStamp::of(&scene.path("nothing")), None);
+    }
+
+    #[test]
+    fn files_at_rest_are_told_with_what_they_are() {
+        let scene = Scene::new();
+        let mut paths: Vec<_> =
+            (0..20).map(|number| scene.write(&format!("{number}"), format!("content {number}"))).collect();
+        crate::scene::make_executable(&paths[3]);
+        paths.push(scene.path("nothing"));
+        std::os::unix::fs::symlink("3", scene.path("link")).unwrap();
+        paths.push(scene.path("link"));
+        let told = loop {
+            let told = scene.cache.settled_files(&paths);
+            if told[..20].iter().all(Option::is_some) {
+                break told;
+            }
+        };
+        for (path, told) in paths.iter().zip(&told).take(20) {
+            let (stamp, artifact) = told.as_ref().unwrap();
+            assert_eq!(FileStamp::of(path), Some(*stamp));
+            assert_eq!(*artifact, scene.look(path.file_name().unwrap()).artifact);
+        }
+        assert_eq!(told[20..], [None, None]);
     }
 
     #[test]

@@ -52,7 +52,10 @@ impl Cache {
     }
 
     /// The digests of project files, and their stamps when they were read; in one transaction for all of them.
-    fn digests(&self, files: &[(&Utf8PathBuf, Stamp)]) -> Result<Vec<(Digest, Stamp)>, CacheError> {
+    pub(crate) fn digests(
+        &self,
+        files: &[(&Utf8PathBuf, Stamp)],
+    ) -> Result<Vec<(Digest, Stamp)>, CacheError> {
         let stamps: Vec<Stamp> = files.iter().map(|(_, stamp)| *stamp).collect();
         let mut digests: Vec<Option<(Digest, Stamp)>> =
             (self.inner.index.find(&stamps).into_iter().zip(&stamps))

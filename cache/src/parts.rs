@@ -51,6 +51,13 @@ impl Parts {
         file.set_permissions(Permissions::from_mode(mode))
     }
 
+    /// Writes a new file under a name of its own here, for whoever renames it to its place at once.
+    pub(crate) fn write_aside(&self, bytes: &[u8], mode: u32) -> io::Result<Utf8PathBuf> {
+        let path = self.0.name();
+        self.write(&path, bytes, mode).inspect_err(|_| drop(fs::remove_file(&path)))?;
+        Ok(path)
+    }
+
     /// Puts a file aside, if it can be used again; whether it was.
     pub(crate) fn put(&self, path: &Utf8Path, metadata: &Metadata) -> io::Result<bool> {
         let is_small = metadata.is_file() && metadata.nlink() == 1 && metadata.len() <= LARGEST;

@@ -96,8 +96,7 @@ impl Cache {
         };
         let mode = match (how, blob.executable) {
             (Place::ReadOnly, _) => blob.mode(),
-            (Place::Writable | Place::Linked, false) => 0o644,
-            (Place::Writable | Place::Linked, true) => 0o755,
+            (Place::Writable | Place::Linked, executable) => owners_mode(executable),
         };
         let may_link = match how {
             Place::ReadOnly => stamp.size > SMALL,
@@ -123,6 +122,39 @@ impl Cache {
         }
         fs::set_permissions(at, Permissions::from_mode(mode)).map_err(failed)?;
         Ok(None)
+    }
+
+    /// Puts a small file at a path, in place of a file that may lie there: it is there as a whole or not at all. False: it is no
+    /// small file, and nothing was done.
+    ///
+    /// # Errors
+    /// [`CacheError::Missing`] if its content is gone or was damaged; otherwise if the file system says no, such as that the path
+    /// lies on another one or is a folder.
+    pub fn put_over(&self, artifact: &Artifact, at: &Utf8Path) -> Result<bool, CacheError> {
+        let executable = match artifact.form {
+            Form::File => false,
+            Form::Executable => true,
+            Form::Folder => return Ok(false),
+        };
+        if artifact.size > SMALL {
+            return Ok(false);
+        }
+        let at = absolute(at)?;
+        let blob = Blob { digest: artifact.digest, executable };
+        self.ensure(&[blob])?;
+        let object = self.inner.layout.object(blob);
+        let bytes = match fs::read(&object) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(CacheError::Missing { digest: blob.digest });
+            }
+            bytes => bytes.map_err(CacheError::io("read", &object))?,
+        };
+        let made = self.inner.parts.write_aside(&bytes, owners_mode(executable));
+        let made = made.map_err(CacheError::io("create", &at))?;
+        self.rename(&made, &at)
+            .inspect_err(|_| drop(fs::remove_file(&made)))
+            .map_err(CacheError::io("create", &at))?;
+        Ok(true)
     }
 
     /// Gives what was placed its name, in place of a file that may lie there. Blobs that get or lose a name by that stay known.
@@ -179,6 +211,11 @@ impl Cache {
         }
         Ok(done)
     }
+}
+
+/// The mode of a file that is its owner's to change.
+fn owners_mode(executable: bool) -> u32 {
+    if executable { 0o755 } else { 0o644 }
 }
 
 /// Makes the folders and symbolic links of a manifest.
@@ -245,6 +282,31 @@ mod tests {
             Err(CacheError::Io { .. })
         ));
         assert_eq!(fs::read(scene.path("big")).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn a_small_file_is_put_over_another_one_as_a_whole() {
+        let scene = Scene::new();
+        let small = scene.cache.put(b"small").unwrap();
+        let tool = Artifact { form: Form::Executable, ..small.clone() };
+        let at = scene.write("there", "a longer one that lies there");
+        for (artifact, expected) in [(&small, 0o644), (&tool, 0o755)] {
+            assert!(scene.cache.put_over(artifact, &at).unwrap());
+            assert_eq!((fs::read(&at).unwrap(), mode(&at)), (b"small".to_vec(), expected));
+        }
+        // A blob that is linked there loses a name, not its content.
+        let big = scene.cache.put(&vec![1; BIG]).unwrap();
+        scene.cache.place(&big, &scene.path("link"), Place::ReadOnly).unwrap();
+        assert!(scene.cache.put_over(&small, &scene.path("link")).unwrap());
+        assert!(scene.cache.available(&big).unwrap());
+        assert!(!scene.cache.put_over(&big, &at).unwrap());
+        fs::create_dir(scene.path("folder")).unwrap();
+        assert!(matches!(scene.cache.put_over(&small, &scene.path("folder")), Err(CacheError::Io { .. })));
+        assert_eq!(scene.cache.inner.layout.temporary().read_dir_utf8().unwrap().count(), 0);
+        tamper(&scene.cache.inner.layout.object(Blob { digest: small.digest, executable: false }));
+        tamper(&scene.cache.inner.layout.object(Blob { digest: small.digest, executable: true }));
+        assert!(matches!(scene.cache.put_over(&small, &at), Err(CacheError::Missing { .. })));
+        assert_eq!(fs::read(&at).unwrap(), b"small");
     }
 
     #[test]

@@ -39,10 +39,16 @@ impl<T> Shelf<T> {
 
     /// A name for one more; none if there are enough.
     pub(crate) fn room(&self) -> Option<Utf8PathBuf> {
+        // The lock is taken twice, not held: making the name takes it too.
+        let has_room = self.items().ready.len() < self.most;
+        has_room.then(|| self.name())
+    }
+
+    /// A name in the folder that nobody else uses.
+    pub(crate) fn name(&self) -> Utf8PathBuf {
         let mut items = self.items();
         items.named += 1;
-        let name = format!("{}-{}-{}", self.word, std::process::id(), items.named);
-        (items.ready.len() < self.most).then(|| self.folder.join(name))
+        self.folder.join(format!("{}-{}-{}", self.word, std::process::id(), items.named))
     }
 
     /// Keeps one that lies at this path.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use tidemill_cache::{Artifact, Place};
+use tidemill_cache::{Artifact, CacheError, Place};
 
 use crate::error::EngineError;
 use crate::graph::{Graph, Step};
@@ -122,7 +122,17 @@ fn remove(path: &Utf8Path) -> io::Result<()> {
 /// killed leaves nothing that the user would see; on another file system it is beside the place.
 fn place(project: &Project, artifact: &Artifact, at: &Utf8Path, run: &RunId) -> Result<(), EngineError> {
     let parent = at.parent().expect("a place below a folder has a parent");
-    make_folder(parent)?;
+    if parent.symlink_metadata().is_err() {
+        make_folder(parent)?;
+    }
+    // A small file that takes the place of a file, or of nothing, needs no folder on its way.
+    if !at.is_dir() || at.is_symlink() {
+        match project.cache().put_over(artifact, at) {
+            Ok(true) => return Ok(()),
+            Err(error @ CacheError::Missing { .. }) => return Err(error.into()),
+            Ok(false) | Err(_) => {}
+        }
+    }
     let work = project.state().join("work");
     match place_through(project, artifact, at, &work, &format!("{run}.publish-")) {
         Err(EngineError::Io { source, .. }) if source.kind() == io::ErrorKind::CrossesDevices => {

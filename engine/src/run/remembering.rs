@@ -196,17 +196,12 @@ impl Conductor {
             }
         }
         let paths: Vec<Utf8PathBuf> = places.iter().map(|(_, path, _)| path.clone()).collect();
-        let stamps = self.project.cache().settled_stamps(&paths);
+        let settled = self.project.cache().settled_files(&paths);
         let mut placed: BTreeMap<usize, Option<Vec<(Utf8PathBuf, FileStamp)>>> = BTreeMap::new();
-        for ((step, path, artifact), stamp) in places.into_iter().zip(stamps) {
-            // The stamp is of what is looked at here if it is the same after the look.
-            let seen = || self.project.cache().look(&path, self.project.rules()).ok().flatten();
-            let stamp = stamp.filter(|stamp| {
-                seen().is_some_and(|seen| seen.artifact == artifact) && FileStamp::of(&path) == Some(*stamp)
-            });
+        for ((step, path, artifact), settled) in places.into_iter().zip(settled) {
             let of_step = placed.entry(step).or_insert_with(|| Some(Vec::new()));
-            match (stamp, of_step.as_mut()) {
-                (Some(stamp), Some(files)) => files.push((path, stamp)),
+            match (settled.filter(|(_, lies_there)| *lies_there == artifact), of_step.as_mut()) {
+                (Some((stamp, _)), Some(files)) => files.push((path, stamp)),
                 _ => *of_step = None,
             }
         }
