@@ -139,6 +139,16 @@ mod tests {
     }
 
     #[test]
+    fn two_processes_never_use_the_same_name() {
+        let scene = Scene::new();
+        let one = parts(&scene);
+        let other = Parts::new(scene.path("parts"));
+        let made = [&one, &other].map(|parts| parts.write_aside(b"content", 0o644).unwrap());
+        assert_ne!(made[0], made[1]);
+        assert!(made.iter().all(|path| fs::read(path).unwrap() == b"content"));
+    }
+
+    #[test]
     fn parts_go_with_the_process() {
         let scene = Scene::new();
         let parts = parts(&scene);

@@ -1,6 +1,7 @@
 //! A shelf: files and folders that this process used up and keeps for the next use, each under a name of its own in one folder. They
 //! go with the process.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::Utf8PathBuf;
@@ -15,6 +16,8 @@ pub(crate) struct Shelf<T> {
     word: &'static str,
     /// How many are kept at most.
     most: usize,
+    /// Tells its names from those of a process with the same id in another container, or on another host.
+    token: u64,
     items: Mutex<Items<T>>,
 }
 
@@ -27,7 +30,8 @@ struct Items<T> {
 impl<T> Shelf<T> {
     /// An empty shelf.
     pub(crate) fn new(folder: Utf8PathBuf, word: &'static str, most: usize) -> Self {
-        Self { folder, word, most, items: Mutex::new(Items { ready: Vec::new(), named: 0 }) }
+        let token = RandomState::new().hash_one(std::process::id());
+        Self { folder, word, most, token, items: Mutex::new(Items { ready: Vec::new(), named: 0 }) }
     }
 
     /// Takes the last one that fits.
@@ -48,7 +52,7 @@ impl<T> Shelf<T> {
     pub(crate) fn name(&self) -> Utf8PathBuf {
         let mut items = self.items();
         items.named += 1;
-        self.folder.join(format!("{}-{}-{}", self.word, std::process::id(), items.named))
+        self.folder.join(format!("{}-{:016x}-{}", self.word, self.token, items.named))
     }
 
     /// Keeps one that lies at this path.
