@@ -129,7 +129,7 @@ impl Cache {
     ///
     /// # Errors
     /// [`CacheError::Missing`] if its content is gone or was damaged; otherwise if the file system says no, such as that the path
-    /// lies on another one or is a folder.
+    /// lies on another file system than the store, or is a folder.
     pub fn put_over(&self, artifact: &Artifact, at: &Utf8Path) -> Result<bool, CacheError> {
         let executable = match artifact.form {
             Form::File => false,

@@ -130,6 +130,7 @@ fn place(project: &Project, artifact: &Artifact, at: &Utf8Path, run: &RunId) -> 
         match project.cache().put_over(artifact, at) {
             Ok(true) => return Ok(()),
             Err(error @ CacheError::Missing { .. }) => return Err(error.into()),
+            // What is in the way, another file system for one, is met again below, which can deal with it or tells of it.
             Ok(false) | Err(_) => {}
         }
     }
