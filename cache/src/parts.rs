@@ -51,6 +51,11 @@ impl Parts {
         file.set_permissions(Permissions::from_mode(mode))
     }
 
+    /// A name here that nobody else uses.
+    pub(crate) fn name(&self) -> Utf8PathBuf {
+        self.0.name()
+    }
+
     /// Writes a new file under a name of its own here, for whoever renames it to its place at once.
     pub(crate) fn write_aside(&self, bytes: &[u8], mode: u32) -> io::Result<Utf8PathBuf> {
         let path = self.0.name();

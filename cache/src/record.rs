@@ -8,6 +8,8 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 
 use camino::Utf8Path;
 
+use crate::parts::rename_to_free;
+
 /// How the temporary names begin that records are written under.
 pub(crate) const TEMPORARY: &str = ".new-";
 
@@ -21,24 +23,31 @@ pub(crate) fn create(path: &Utf8Path, bytes: &[u8]) -> io::Result<bool> {
     }
 }
 
-/// The same without waiting for the disk, and under its name from the beginning: who reads it has to tell garbage, and the half
-/// of a record, from a record.
-pub(crate) fn create_unsynced(path: &Utf8Path, bytes: &[u8]) -> io::Result<bool> {
-    let create = || File::options().write(true).create_new(true).mode(0o644).open(path);
-    let created = match create() {
+/// The same without waiting for the disk, written at `aside`, a name on the same file system that nobody else uses. Who is killed
+/// meanwhile leaves nothing under the record's name.
+pub(crate) fn create_unsynced(path: &Utf8Path, bytes: &[u8], aside: &Utf8Path) -> io::Result<bool> {
+    if fs::symlink_metadata(path).is_ok() {
+        return Ok(false);
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o644).open(aside)?;
+    let name = || match rename_to_free(aside, path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(folder_of(path))?;
-            create()
+            rename_to_free(aside, path)
         }
         other => other,
     };
-    let mut file = match created {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-        other => other?,
-    };
-    // Nothing of it stays if the disk is full.
-    file.write_all(bytes).inspect_err(|_| drop(fs::remove_file(path)))?;
-    Ok(true)
+    // Nothing of it stays if the disk is full, or somebody else was first.
+    let named = file.write_all(bytes).and_then(|()| name()).inspect_err(|_| drop(fs::remove_file(aside)));
+    match named {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        // A file system that cannot rename to a free name, or another one.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::CrossesDevices) => {
+            create(path, bytes)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes a record, over whatever lies there.

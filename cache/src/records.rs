@@ -125,7 +125,7 @@ impl Cache {
     /// Writes a record that proves itself. False: someone else wrote it first.
     fn create(&self, path: &Utf8Path, bytes: &[u8]) -> io::Result<bool> {
         match self.may_defer() {
-            true => record::create_unsynced(path, bytes),
+            true => record::create_unsynced(path, bytes, &self.inner.parts.name()),
             false => record::create(path, bytes),
         }
     }
@@ -324,6 +324,37 @@ pub(crate) mod tests {
         });
         assert!(results.iter().all(|result| *result == results[0]));
         assert_eq!(scene.cache.numbers(&key).unwrap().results, [1]);
+    }
+
+    #[test]
+    fn nobody_ever_sees_a_part_of_a_record() {
+        let scene = Scene::new();
+        let recipe = |number: u32| {
+            let bytes = Document::text(format!("{number}").repeat(20_000)).encode().unwrap();
+            (scene.cache.inner.layout.recipe(&Key::of_recipe(&bytes)), bytes)
+        };
+        let recipes: Vec<_> = (100..300).map(recipe).collect();
+        let cache = scene.another_process();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for (path, bytes) in &recipes {
+                    let aside = cache.inner.parts.name();
+                    assert!(record::create_unsynced(path, bytes, &aside).unwrap());
+                    assert!(!record::create_unsynced(path, bytes, &aside).unwrap());
+                    assert!(!aside.exists());
+                }
+            });
+            for (path, bytes) in &recipes {
+                // Read as soon as it has its name.
+                let read = loop {
+                    match fs::read(path) {
+                        Ok(read) => break read,
+                        Err(_) => assert!(!writer.is_finished() || path.exists(), "{path} was not written"),
+                    }
+                };
+                assert!(read == *bytes, "{path} was seen with {} of {} bytes", read.len(), bytes.len());
+            }
+        });
     }
 
     #[test]
