@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use tidemill_cache::{Artifact, Digest, Form};
 
@@ -46,10 +46,11 @@ fn about(bytes: &[u8], rival: Rival) -> NewVersion {
 
 impl World {
     fn register(&self, bytes: &[u8], rival: Rival) -> Registered {
-        let file = self.folder.path().join(Digest::of(bytes).to_string());
-        std::fs::write(&file, bytes).unwrap();
-        let file = Utf8PathBuf::from_path_buf(file).unwrap();
-        self.registry.register(&self.model, &about(bytes, rival), &file).unwrap()
+        // A file of its own for each call: two threads may register the same content.
+        let mut file = tempfile::NamedTempFile::new_in(self.folder.path()).unwrap();
+        std::io::Write::write_all(&mut file, bytes).unwrap();
+        let path = Utf8Path::from_path(file.path()).unwrap();
+        self.registry.register(&self.model, &about(bytes, rival), path).unwrap()
     }
 
     fn promote(&self, version: u64) {
