@@ -207,6 +207,7 @@ fn ctrl_z_gives_the_terminal_back() {
     let rows = terminal.until("no step", |rows| !rows.iter().any(|row| row.contains("running")));
     assert_eq!(rows.iter().filter(|row| !row.is_empty()).count(), 2, "what ended stays: {rows:#?}");
     terminal.is_clean();
+    terminal.until_stopped();
     terminal.signal(Signal::CONT);
     terminal.until("the steps again", |rows| rows.iter().any(|row| row.contains("2 running")));
     project.outside_file("go", "");

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use crate::stamp::is_network;
@@ -115,6 +116,8 @@ fn connect(path: &Utf8Path, schema: Schema) -> rusqlite::Result<Connection> {
     let (journal, synchronous) = if is_network(folder) { ("TRUNCATE", "FULL") } else { ("WAL", "NORMAL") };
     connection.pragma_update_and_check(None, "journal_mode", journal, |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", synchronous)?;
+    // Otherwise whoever closes it last writes all of its log into the file, with two syncs, however little that is.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     prepare(&connection, schema)?;
     Ok(connection)
 }

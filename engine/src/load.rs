@@ -56,12 +56,12 @@ pub fn load(project: &Project, file: &Utf8Path, overrides: &Overrides) -> Result
         catalog: project.catalog(),
     };
     let name = name(project, &request);
-    if let Some(graph) = graph::stashed(project.cache(), &name, file, &text) {
+    if let Some(graph) = graph::stashed(project.cache(), &name, &request) {
         return Ok(graph);
     }
     let mut graph = graph::load(&request).map_err(LoadError::Diagnostics)?;
     if graph.steps.len() >= project.many_steps() {
-        graph::stash(project.cache(), &name, &mut graph);
+        graph::stash(project.cache(), &name, &mut graph, &text);
     }
     Ok(graph)
 }

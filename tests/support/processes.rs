@@ -108,7 +108,7 @@ fn all() -> Vec<i32> {
 }
 
 /// The state of a process and its parent.
-fn stat(pid: i32) -> Option<(char, i32)> {
+pub(crate) fn stat(pid: i32) -> Option<(char, i32)> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in brackets, may hold anything.
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();

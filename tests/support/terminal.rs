@@ -11,6 +11,9 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
+use super::processes::stat;
+use super::wait::until;
+
 /// How long a condition may take to come true on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long to wait for more to be written before the condition is looked at again.
@@ -82,6 +85,12 @@ impl Terminal {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
         kill_process_group(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// Waits until the command was stopped: it clears the window before that, and what goes on is only what stands.
+    pub(crate) fn until_stopped(&self) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        until("the command is stopped", || stat(pid).filter(|(state, _)| *state == 'T'));
     }
 
     /// Waits until what the window shows is as it should be, and gives its rows.

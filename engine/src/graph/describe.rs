@@ -1,7 +1,7 @@
 //! What a step does, in the words of a drawing.
 
 use super::outline::{Axis, Node, Port};
-use super::{Action, Graph, Piece, RunField, Source, Step};
+use super::{Action, Graph, Piece, RunField, Source, Step, StepIndex};
 
 /// The longest command that an outline keeps, in characters.
 const LONGEST_COMMAND: usize = 4000;
@@ -9,7 +9,8 @@ const LONGEST_COMMAND: usize = 4000;
 const MOST_WORDS: usize = 3;
 
 /// The node of a step, without its combinations.
-pub(super) fn node(graph: &Graph, step: &Step) -> Node {
+pub(super) fn node(graph: &Graph, index: StepIndex) -> Node {
+    let step = graph.step(index);
     let inputs = step.inputs.iter().map(|(name, input)| Port {
         name: name.to_string(),
         place: place(graph, &input.source),
@@ -38,7 +39,7 @@ pub(super) fn node(graph: &Graph, step: &Step) -> Node {
         outputs: outputs.collect(),
         instances: Vec::new(),
         left_out: std::collections::BTreeMap::new(),
-        line: step.line,
+        line: graph.origins.line(index),
     }
 }
 

@@ -17,7 +17,10 @@ use super::clash::{self, Project};
 use super::condition::Known;
 use super::edges::{self, Layout, Place};
 use super::fill::Filler;
-use super::{Action, Common, Effect, Fingerprint, Output, Resources, Step, Steps, path, with};
+use super::origin::Origin;
+use super::{
+    Action, Common, Effect, Fingerprint, Origins, Output, Resources, Step, StepIndex, Steps, path, with,
+};
 
 /// More steps are refused.
 const MOST_STEPS: usize = 1 << 20;
@@ -25,12 +28,18 @@ const MOST_STEPS: usize = 1 << 20;
 const MANY: usize = 4096;
 const CHUNK: usize = 1024;
 
-/// The steps of a pipeline, in the order of the file, and the globs that their axes were made of. What is wrong is told; the steps are complete only if nothing is.
-pub(super) fn expand(
-    spec: &Spec<'_>,
-    request: &LoadRequest<'_>,
-    problems: &mut Problems,
-) -> (Steps, Vec<(String, Digest)>) {
+/// The expanded steps of a pipeline, complete only if nothing is wrong.
+pub(super) struct Expanded {
+    /// In the order of the file.
+    pub(super) steps: Steps,
+    /// Where in the file they come from.
+    pub(super) origins: Origins,
+    /// The globs that their axes were made of, each with the digest of what it found.
+    pub(super) globs: Vec<(String, Digest)>,
+}
+
+/// The steps of a pipeline. What is wrong is told.
+pub(super) fn expand(spec: &Spec<'_>, request: &LoadRequest<'_>, problems: &mut Problems) -> Expanded {
     let layout = layout(spec, problems);
     let mut project = Project::default();
     let count = layout.values().filter_map(|place| place.axes.count()).sum();
@@ -59,7 +68,17 @@ pub(super) fn expand(
     }
     project.check(request.file.file_name(), problems);
     let globs = layout.values().flat_map(|place| place.axes.globs()).cloned().collect();
-    (steps, globs)
+    Expanded { origins: origins(spec, &layout, steps.len()), steps, globs }
+}
+
+fn origins(spec: &Spec<'_>, layout: &Layout<'_>, count: usize) -> Origins {
+    let origin = |(place, step): (usize, &StepSpec<'_>)| {
+        let begin = spec.parts.as_ref().map_or(0, |parts| parts[place]);
+        let small = |number: usize| u32::try_from(number).expect("a file has less than 4 GiB");
+        let first = StepIndex::new(layout.get(step.name.as_str())?.first);
+        Some(Origin { first, line: small(step.line), begin: small(begin) })
+    };
+    Origins::new(spec.steps.iter().enumerate().filter_map(origin).collect(), count, spec.parts.is_some())
 }
 
 fn layout<'a>(spec: &'a Spec<'_>, problems: &mut Problems) -> Layout<'a> {
@@ -101,7 +120,6 @@ fn common(step: &StepSpec<'_>) -> Common {
             gpus: step.resources.gpus,
             tokens: step.resources.tokens.iter().cloned().collect(),
         },
-        line: step.line,
     }
 }
 

@@ -67,8 +67,10 @@ fn name(graph: &Graph) -> Digest {
         add(name.as_bytes());
         add(&value.encode().unwrap_or_else(|_| value.to_string().into_bytes()));
     }
-    for step in graph.steps.iter() {
-        add(step.id.as_str().as_bytes());
+    match graph.definitions.is_empty() {
+        // Steps that are kept need not be read for this.
+        false => graph.definitions.iter().for_each(|definition| add(definition)),
+        true => graph.steps.iter().for_each(|step| add(step.id.as_str().as_bytes())),
     }
     Digest::of(&bytes)
 }

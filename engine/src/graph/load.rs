@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidemill_cache::Digest;
 
-use super::expand::expand;
+use super::expand::{Expanded, expand};
 use super::{Graph, Skeleton, order};
 use crate::spec::{Code, Diagnostic, Diagnostics, LoadRequest, Problems, Spec, read};
 
@@ -30,7 +30,7 @@ fn build(spec: Spec<'_>, request: &LoadRequest<'_>, problems: &mut Problems) -> 
         problems.add(diagnostic.help("add one: `[steps.hello]` and below it `run = \"echo hello\"`"));
     }
     order::check_cycles(&spec, problems);
-    let (steps, globs) = expand(&spec, request, problems);
+    let Expanded { steps, origins, globs } = expand(&spec, request, problems);
     if !problems.is_empty() {
         return None;
     }
@@ -46,6 +46,7 @@ fn build(spec: Spec<'_>, request: &LoadRequest<'_>, problems: &mut Problems) -> 
         name: None,
         definitions: Vec::new(),
         globs,
+        origins,
         steps,
         order: Vec::new(),
     };

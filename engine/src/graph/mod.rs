@@ -16,8 +16,10 @@ mod measure;
 mod model;
 mod names;
 mod order;
+mod origin;
 mod outline;
 mod page;
+mod patch;
 mod path;
 mod picture;
 mod pratt;
@@ -36,6 +38,8 @@ mod with;
 #[cfg(test)]
 mod drawn;
 #[cfg(test)]
+mod edits;
+#[cfg(test)]
 mod tests;
 
 pub use expression::{EvaluateError, Expression, ExpressionError};
@@ -48,6 +52,7 @@ pub use model::{
     RunField, Source, Step, StepIndex,
 };
 pub use names::{Named, Names, names};
+pub use origin::Origins;
 pub use outline::{Axis, Edge, Flow, Join, Node, Outline, OutlineError, Port};
 pub use page::Facts;
 pub use picture::Matrices;

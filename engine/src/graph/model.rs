@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use tidemill_cache::{Digest, RelPath};
 
-use super::{Skeleton, Steps};
+use super::{Origins, Skeleton, Steps};
 use crate::Value;
 use crate::few::Few;
 use crate::interface::OutputKind;
@@ -70,6 +70,8 @@ pub struct Graph {
     pub globs: Vec<(String, Digest)>,
     /// The steps, in the order of the file, matrix combinations in the order of their values.
     pub steps: Steps,
+    /// Where in the file they come from.
+    pub origins: Origins,
     /// What is known of the steps without looking at each.
     pub skeleton: Arc<Skeleton>,
     /// A topological order: every step after all that it depends on; ties in the order of the file.
@@ -161,8 +163,6 @@ pub struct Common {
     pub cache: bool,
     /// What it needs while it runs.
     pub resources: Resources,
-    /// Where its table begins in the pipeline file, as a line number from one.
-    pub line: usize,
 }
 
 impl Deref for Step {
@@ -304,7 +304,7 @@ pub struct Fingerprint {
 }
 
 /// What a step changes outside the cache.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effect {
     /// What is changed, such as `qa`; the step's id if nothing was said. For a built-in the catalog names it.
     pub target: String,

@@ -155,10 +155,10 @@ impl Outline {
         let mut by_name: BTreeMap<&str, usize> = BTreeMap::new();
         let mut nodes: Vec<Node> = Vec::new();
         let mut seen = BTreeSet::new();
-        for step in graph.steps.iter() {
+        for (index, step) in graph.steps.iter().enumerate() {
             let node = *by_name.entry(step.name.as_str()).or_insert(nodes.len());
             if node == nodes.len() {
-                nodes.push(describe::node(graph, step));
+                nodes.push(describe::node(graph, StepIndex::new(index)));
             }
             let known = &mut nodes[node];
             places.push(Place { node, instance: known.instances.len() });

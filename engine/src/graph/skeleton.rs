@@ -159,7 +159,7 @@ fn is_plain(step: &Step) -> bool {
         && step.outputs.values().all(|output| output.kind != OutputKind::Metrics)
 }
 
-fn watches(step: &Step) -> Option<Watched> {
+pub(super) fn watches(step: &Step) -> Option<Watched> {
     let (python, pythons) = match step.left_out {
         Some(_) => (None, Vec::new()),
         None => pythons(&step.action),

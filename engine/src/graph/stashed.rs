@@ -1,24 +1,27 @@
-//! A graph that was expanded once, put away and taken out again while all that it was made of is the same.
+//! A graph that was expanded once, put away and taken out again while all that it was made of is the same, or nearly.
 //!
 //! Layout: the length of the head (u64, little endian), the head (postcard), then the steps (postcard), one behind the other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use tidemill_cache::{Cache, Digest, Stashed};
 
 use super::axes::digest_of_glob;
 use super::steps::{Shelf, Steps};
-use super::{Definition, Graph, Skeleton, StepIndex};
+use super::{Definition, Graph, Origins, Skeleton, StepIndex, patch};
 use crate::Value;
 use crate::name::PipelineName;
+use crate::spec::LoadRequest;
 
 /// Where graphs are put away.
 const KIND: &str = "graph";
+/// Where the texts are put away that they were made of.
+const TEXT: &str = "text";
 /// The version of the layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Graphs of more steps are not put away: what would be read is more than what it saves.
 const MOST: usize = 1 << 18;
 
@@ -33,6 +36,7 @@ struct Head {
     params: BTreeMap<String, Value>,
     overrides: BTreeMap<String, Value>,
     globs: Vec<(String, [u8; 32])>,
+    origins: Origins,
     skeleton: Skeleton,
     order: Vec<StepIndex>,
     definitions: Vec<Definition>,
@@ -41,14 +45,15 @@ struct Head {
 }
 
 /// Puts a graph away under a name that stands for all that it was made of, but for its text and the files that globs found. From
-/// then on the graph knows its name and the digests of its steps.
-pub fn stash(cache: &Cache, name: &Digest, graph: &mut Graph) {
+/// then on the graph knows its name and the digests of its steps. The text is put away beside it.
+pub fn stash(cache: &Cache, name: &Digest, graph: &mut Graph, text: &str) {
     if graph.steps.len() > MOST {
         return;
     }
     match encode(graph) {
         Ok(bytes) => {
             cache.stash(KIND, name, &bytes);
+            cache.stash(TEXT, name, text.as_bytes());
             graph.name = Some(*name);
         }
         Err(error) => tracing::debug!(%error, "a graph cannot be put away"),
@@ -59,12 +64,21 @@ fn encode(graph: &mut Graph) -> postcard::Result<Vec<u8>> {
     let mut steps = Vec::with_capacity(256 * graph.steps.len());
     let mut ends = Vec::with_capacity(graph.steps.len());
     let mut definitions = Vec::with_capacity(graph.steps.len());
-    for step in graph.steps.iter() {
-        let begin = steps.len();
-        steps = postcard::to_extend(step, steps)?;
-        let mut definition = Definition::default();
-        definition.copy_from_slice(&Digest::of(&steps[begin..]).as_bytes()[..size_of::<Definition>()]);
-        definitions.push(definition);
+    for place in 0..graph.steps.len() {
+        match (graph.steps.kept(place), graph.definitions.get(place)) {
+            (Some(bytes), Some(definition)) => {
+                steps.extend_from_slice(bytes);
+                definitions.push(*definition);
+            }
+            _ => {
+                let begin = steps.len();
+                steps = postcard::to_extend(&graph.steps[place], steps)?;
+                let mut definition = Definition::default();
+                definition
+                    .copy_from_slice(&Digest::of(&steps[begin..]).as_bytes()[..size_of::<Definition>()]);
+                definitions.push(definition);
+            }
+        }
         ends.push(steps.len() as u64);
     }
     graph.definitions = definitions;
@@ -78,6 +92,7 @@ fn encode(graph: &mut Graph) -> postcard::Result<Vec<u8>> {
         params: graph.params.clone(),
         overrides: graph.overrides.clone(),
         globs: graph.globs.iter().map(|(glob, found)| (glob.clone(), *found.as_bytes())).collect(),
+        origins: graph.origins.clone(),
         skeleton: Skeleton::clone(&graph.skeleton),
         order: graph.order.clone(),
         definitions: graph.definitions.clone(),
@@ -89,20 +104,39 @@ fn encode(graph: &mut Graph) -> postcard::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The graph that was put away under this name, if it was made of this text and its globs still find the same files.
+/// The graph that was put away under this name, if its globs still find the same files, and it was made of this text, or of one
+/// that differs from it in few steps: those are read and expanded anew.
 #[must_use]
-pub fn stashed(cache: &Cache, name: &Digest, file: &Utf8Path, text: &str) -> Option<Graph> {
+pub fn stashed(cache: &Cache, name: &Digest, request: &LoadRequest<'_>) -> Option<Graph> {
+    let graph = kept(cache, name).filter(|graph| graph.file == request.file)?;
+    let finds_the_same =
+        |(glob, found): &(String, Digest)| digest_of_glob(&graph.folder, glob) == Some(*found);
+    if !graph.globs.iter().all(finds_the_same) {
+        return None;
+    }
+    let text = Digest::of_large(request.text.as_bytes());
+    if graph.text == text {
+        return Some(graph);
+    }
+    let before = cache.stashed(TEXT, name)?;
+    let before = std::str::from_utf8(before.content()).ok()?;
+    if Digest::of_large(before.as_bytes()) != graph.text {
+        return None;
+    }
+    let mut graph = patch::patched(graph, before, request)?;
+    graph.text = text;
+    stash(cache, name, &mut graph, request.text);
+    Some(graph)
+}
+
+/// The graph that was put away under this name.
+fn kept(cache: &Cache, name: &Digest) -> Option<Graph> {
     let stashed = cache.stashed(KIND, name)?;
     let content = stashed.content();
     let (length, rest) = content.split_first_chunk::<8>()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
     let head: Head = postcard::from_bytes(rest.get(..length)?).ok()?;
-    let text = Digest::of_large(text.as_bytes());
-    let is_same = head.version == VERSION && head.text == *text.as_bytes() && head.file == file;
-    let finds_the_same = |(glob, found): &(String, [u8; 32])| {
-        digest_of_glob(&head.folder, glob).is_some_and(|now| now.as_bytes() == found)
-    };
-    if !is_same || !head.globs.iter().all(finds_the_same) {
+    if head.version != VERSION {
         return None;
     }
     let begin = 8 + length;
@@ -111,11 +145,12 @@ pub fn stashed(cache: &Cache, name: &Digest, file: &Utf8Path, text: &str) -> Opt
         pipeline: head.pipeline,
         description: head.description,
         file: head.file,
-        text,
+        text: Digest::from_bytes(head.text),
         folder: head.folder,
         params: head.params,
         overrides: head.overrides,
         globs: head.globs.into_iter().map(|(glob, found)| (glob, Digest::from_bytes(found))).collect(),
+        origins: head.origins,
         skeleton: Arc::new(head.skeleton),
         order: head.order,
         name: Some(*name),

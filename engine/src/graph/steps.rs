@@ -1,5 +1,6 @@
 //! The steps of a graph: all there since it was expanded, or each read from where it was kept when it is first asked for.
 
+use std::collections::BTreeSet;
 use std::ops::Index;
 use std::sync::{Arc, OnceLock};
 
@@ -12,6 +13,8 @@ use super::Step;
 pub struct Steps {
     steps: Vec<OnceLock<Box<Step>>>,
     kept: Option<Arc<dyn Shelf>>,
+    /// The steps that are others than those that are kept.
+    replaced: BTreeSet<usize>,
 }
 
 /// Where steps are read from.
@@ -23,7 +26,7 @@ pub(super) trait Shelf: std::fmt::Debug + Send + Sync {
 impl Steps {
     /// Room for so many steps.
     pub(super) fn with_capacity(count: usize) -> Self {
-        Self { steps: Vec::with_capacity(count), kept: None }
+        Self { steps: Vec::with_capacity(count), ..Self::default() }
     }
 
     /// Adds a step.
@@ -34,7 +37,19 @@ impl Steps {
     /// Steps that are read when they are asked for.
     pub(super) fn on(shelf: Arc<dyn Shelf>, count: usize) -> Self {
         let steps = std::iter::repeat_with(OnceLock::new).take(count).collect();
-        Self { steps, kept: Some(shelf) }
+        Self { steps, kept: Some(shelf), replaced: BTreeSet::new() }
+    }
+
+    /// Puts another step in the place of one.
+    pub(super) fn replace(&mut self, index: usize, step: Step) {
+        self.steps[index] = OnceLock::from(Box::new(step));
+        self.replaced.insert(index);
+    }
+
+    /// The bytes of a step as it is kept; none if it is not.
+    pub(super) fn kept(&self, index: usize) -> Option<&[u8]> {
+        let kept = self.kept.as_ref().filter(|_| !self.replaced.contains(&index));
+        kept.map(|shelf| shelf.bytes(index))
     }
 
     /// How many there are.

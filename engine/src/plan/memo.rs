@@ -278,8 +278,8 @@ impl Memo {
 
     /// Takes where the outline of the graph is kept.
     pub fn learn_outline(&mut self, outline: Option<Artifact>) {
+        self.is_put_away &= self.outline == outline;
         self.outline = outline;
-        self.is_put_away = false;
     }
 
     /// Takes other lists.

@@ -1,5 +1,7 @@
 //! A warden that is started when the first child is needed: a run that executes nothing starts no process.
 
+use std::sync::Arc;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::Mutex;
 
@@ -29,12 +31,30 @@ impl LazyWarden {
         if let Some(warden) = &*slot {
             return Ok(warden.clone());
         }
+        // While it is looked for what was left behind, the new one comes up; it gets no command before that is ended.
         let state = self.state.clone();
-        let swept = tokio::task::spawn_blocking(move || super::sweep(&state)).await;
-        swept.expect("the sweep does not panic")?;
-        let warden = Warden::start(&self.program, &self.state).await?;
+        let sweep = tokio::task::spawn_blocking(move || super::sweep(&state));
+        let started = Warden::start(&self.program, &self.state).await;
+        let swept = sweep.await.expect("the sweep does not panic");
+        let warden = started?;
+        if let Err(error) = swept {
+            warden.shutdown().await;
+            return Err(error);
+        }
         *slot = Some(warden.clone());
         Ok(warden)
+    }
+
+    /// Begins to start the warden, for a command that will come. That it cannot be started is told to that command.
+    pub async fn begin(self: &Arc<Self>) {
+        let this = Arc::clone(self);
+        drop(tokio::spawn(async move {
+            if let Err(error) = this.get().await {
+                tracing::debug!(%error, "the warden is not there yet");
+            }
+        }));
+        // Its first part is done beside what this thread does next.
+        tokio::task::yield_now().await;
     }
 
     /// The warden, if there is one and it is not just being started.

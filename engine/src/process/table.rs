@@ -2,8 +2,8 @@
 //!
 //! Elsewhere than on Linux it shows nothing, and only process groups are known.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
 
 /// A process id as the kernel writes it.
 pub(super) type RawPid = i32;
@@ -36,7 +36,22 @@ const KERNEL: u64 = 0x20_0000;
 
 /// The entry of a process, if there is one.
 pub(super) fn entry(pid: RawPid) -> Option<Entry> {
-    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse(&String::from_utf8_lossy(&read(&format!("/proc/{pid}/stat")).ok()?))
+}
+
+/// What the kernel says in a file. Such files have no length to be asked for, and are mostly read in one piece.
+fn read(path: &str) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut content = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(content),
+            Ok(length) => content.extend_from_slice(&piece[..length]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Reads a line of `/proc/<pid>/stat`. The name in parentheses may hold anything, so its last parenthesis counts.
@@ -111,7 +126,10 @@ pub(super) enum Surroundings {
     /// Nothing, and that will stay so: it is another user's, or dead.
     Hidden,
     /// Nothing yet: it is about to become another program.
-    Starting,
+    Starting {
+        /// Who starts it.
+        parent: RawPid,
+    },
     /// Nothing any more: it is about to die, and its children to fall to another.
     Exiting,
 }
@@ -121,7 +139,7 @@ pub(super) struct Environment(Vec<u8>);
 
 impl Surroundings {
     pub(super) fn of(pid: RawPid) -> Self {
-        match fs::read(format!("/proc/{pid}/environ")) {
+        match read(&format!("/proc/{pid}/environ")) {
             Ok(variables) if !variables.is_empty() => return Self::Known(Environment(variables)),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => return Self::Hidden,
             Ok(_) | Err(_) => {}
@@ -131,8 +149,8 @@ impl Surroundings {
             None => Self::Hidden,
             Some(entry) if entry.kernel => Self::Hidden,
             Some(entry) if entry.exiting || entry.zombie => Self::Exiting,
-            Some(entry) if entry.environment_end == 0 => Self::Starting,
-            Some(_) => match fs::read(format!("/proc/{pid}/environ")) {
+            Some(entry) if entry.environment_end == 0 => Self::Starting { parent: entry.parent },
+            Some(_) => match read(&format!("/proc/{pid}/environ")) {
                 Ok(variables) => Self::Known(Environment(variables)),
                 Err(_) => Self::Exiting,
             },

@@ -158,9 +158,6 @@ impl History {
 
     /// The last finished run of a pipeline before another run, however it ended.
     ///
-    /// This is asked at the end of every run, so it does not list the folder: a run whose process could not write to the index
-    /// is overlooked until the next question about the whole history.
-    ///
     /// # Errors
     /// If the history cannot be read.
     pub fn previous(
@@ -168,6 +165,7 @@ impl History {
         pipeline: &PipelineName,
         before: &RunId,
     ) -> Result<Option<RunRecord>, RecordError> {
+        self.ask(|connection| sync::names(self, connection))?;
         self.earlier(pipeline, before.as_str(), "")
     }
 
@@ -180,7 +178,10 @@ impl History {
         self.earlier(pipeline, LATEST, "")
     }
 
-    /// The same, but of those runs that have metrics: one that failed early is nothing to compare with.
+    /// The last finished run of a pipeline with metrics before another run: one that failed early is nothing to compare with.
+    ///
+    /// This is asked at the end of every run with metrics, so it does not list the folder: a run whose process could not write to
+    /// the index is overlooked until the next question about the whole history.
     ///
     /// # Errors
     /// If the history cannot be read.

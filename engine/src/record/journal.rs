@@ -19,12 +19,13 @@ pub(super) const JOURNAL: &str = "journal.jsonl";
 /// The name of the file that a living run holds locked.
 pub(super) const ALIVE: &str = "alive";
 
-/// A step that took less is told without waiting until that is on the disk, in milliseconds.
+/// A step that took less is told without waiting until that is on the disk, and a run that took less is left to whoever asks the
+/// index next, in milliseconds.
 const LONG_MS: u64 = 1000;
 /// So many bytes do not wait for the end of the moment.
 const MUCH: usize = 1 << 16;
 
-/// Writes the journal of one run, and lets the index of the history know when the run ended.
+/// Writes the journal of one run, and lets the index of the history know when a run with metrics, or one that took long, ended.
 #[derive(Debug)]
 pub struct Journal {
     history: History,
@@ -33,6 +34,8 @@ pub struct Journal {
     /// Lines that are not written yet.
     gathered: Vec<u8>,
     path: Utf8PathBuf,
+    /// Whether metrics were told.
+    has_metrics: bool,
     /// Held until the run ends, however it ends.
     _alive: File,
 }
@@ -56,6 +59,7 @@ impl Journal {
             file,
             gathered: Vec::new(),
             path,
+            has_metrics: false,
             _alive: alive,
         })
     }
@@ -109,11 +113,14 @@ impl Subscriber for Journal {
     fn on(&mut self, event: &Stamped) {
         let taken = self.take(event);
         self.complain(taken);
-        // A run with nothing to do need not wait for the index: whoever asks next reads its few lines.
-        if let Event::RunFinished { counts, .. } = &event.event
-            && counts.executed + counts.failed > 0
-        {
-            self.history.ended(&self.run);
+        match event.event {
+            Event::Metrics { .. } => self.has_metrics = true,
+            // A short run need not wait for the index: whoever asks next reads its few lines. But the next run with metrics is
+            // compared with this one without a look at all there are.
+            Event::RunFinished { wall_ms, .. } if self.has_metrics || wall_ms >= LONG_MS => {
+                self.history.ended(&self.run);
+            }
+            _ => {}
         }
     }
 }

@@ -55,12 +55,18 @@ pub async fn run(
     let git = tokio::task::spawn_blocking(move || git::state(&folder));
     let warden = Arc::new(LazyWarden::new(project.program(), project.state()));
     let observations = observe(project, &graph, &warden).await?;
-    let memo = Memo::open(project, &graph, &observations, &scope);
+    let mut memo = Memo::open(project, &graph, &observations, &scope);
+    let graph = Arc::new(graph);
+    let outline = super::remembering::outline(project, &graph, &memo);
     let foresight = {
         let decider = Decider::new(project, &graph, &observations, &warden).at_once();
         foresee(&decider, &scope, &memo).await?
     };
+    if foresight.foreseen.iter().any(|step| matches!(step, Foreseen::Decided(Decision::Execute(_)))) {
+        warden.begin().await;
+    }
     let git = git.await.ok().flatten();
+    memo.learn_outline(outline.get().await);
     subscribers.insert(0, Box::new(Journal::begin(&History::below(project.state()), &id)?));
     let facts = RunFacts {
         id: id.to_string(),
@@ -174,7 +180,7 @@ pub(super) struct Conductor {
 impl Conductor {
     fn new(
         project: &Project,
-        graph: Graph,
+        graph: Arc<Graph>,
         options: &RunOptions,
         cancel: Cancellation,
         ready: Ready,
@@ -216,7 +222,7 @@ impl Conductor {
             memo: ready.memo,
             learned: BTreeMap::new(),
             rests_on_old_bytes: false,
-            graph: Arc::new(graph),
+            graph,
             scope: ready.scope,
             observations: ready.observations,
             warden: ready.warden,
@@ -241,7 +247,7 @@ impl Conductor {
             let value = |value: &crate::Value| serde_json::to_value(value).unwrap_or_default();
             values.iter().map(|(name, document)| (name.clone(), value(document))).collect()
         };
-        let outline = self.outline();
+        let outline = self.memo.outline().cloned();
         self.teller.tell(Event::RunStarted {
             version: event::VERSION,
             run: self.id.clone(),

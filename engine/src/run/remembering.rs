@@ -1,15 +1,17 @@
 //! What a run of a large pipeline takes from the memo of the one before, and what it leaves to the next.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use tidemill_cache::{Artifact, FileStamp, Key};
+use tokio::task::JoinHandle;
 
 use super::conductor::{Conductor, UNKNOWN_DURATION};
 use super::tasks::tasks;
 use crate::error::EngineError;
 use crate::graph::{self, Graph, StepIndex};
-use crate::plan::{Entry, Lists};
+use crate::plan::{Entry, Lists, Memo};
 use crate::project::Project;
 use crate::record::{CachedStep, Saved, Usages, keep_list};
 use crate::schedule::Limits;
@@ -67,20 +69,36 @@ impl Outlook {
     }
 }
 
-impl Conductor {
-    /// The kept outline of the graph.
-    pub(super) fn outline(&mut self) -> Option<Artifact> {
-        let cache = self.project.cache();
-        if let Some(outline) = self.memo.outline()
-            && cache.seems_available(outline)
-        {
-            return Some(outline.clone());
-        }
-        let outline = graph::keep(cache, &self.graph);
-        self.memo.learn_outline(outline.clone());
-        outline
-    }
+/// The kept outline of a graph.
+pub(super) enum KeptOutline {
+    /// It was kept before.
+    Known(Artifact),
+    /// It is made beside what else a run prepares.
+    Making(JoinHandle<Option<Artifact>>),
+}
 
+/// Keeps the outline of a graph, if the memo knows of none.
+pub(super) fn outline(project: &Project, graph: &Arc<Graph>, memo: &Memo) -> KeptOutline {
+    match memo.outline().filter(|outline| project.cache().seems_available(outline)) {
+        Some(outline) => KeptOutline::Known(outline.clone()),
+        None => {
+            let (cache, graph) = (project.cache().clone(), Arc::clone(graph));
+            KeptOutline::Making(tokio::task::spawn_blocking(move || graph::keep(&cache, &graph)))
+        }
+    }
+}
+
+impl KeptOutline {
+    /// The outline, once it is kept; none if it cannot be.
+    pub(super) async fn get(self) -> Option<Artifact> {
+        match self {
+            Self::Known(outline) => Some(outline),
+            Self::Making(making) => making.await.expect("keeping an outline does not panic"),
+        }
+    }
+}
+
+impl Conductor {
     /// Tells of the steps with which nothing is left to be done.
     pub(super) fn tell_settled(&mut self) {
         let mut sum = Saved::default();

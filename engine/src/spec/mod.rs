@@ -13,6 +13,7 @@ mod manual;
 mod model;
 mod output;
 mod params;
+mod parts;
 mod read;
 mod reference;
 mod schema;
@@ -38,7 +39,7 @@ pub(crate) use model::{
     ActionSpec, ArtifactSpec, AxisSpec, AxisValues, Filling, FillingKind, InputSpec, Placed, SourceSpec,
     Spec, StepSpec,
 };
-pub(crate) use read::read;
+pub(crate) use read::{LARGEST, read};
 pub(crate) use shell::quote;
 pub(crate) use template::{Name, Part, RunWord, Template};
 pub(crate) use tree::{Span, inside, single_value};

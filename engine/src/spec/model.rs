@@ -20,6 +20,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) params: Parameters,
     /// In the order of the file.
     pub(crate) steps: Vec<StepSpec<'a>>,
+    /// Where the part of each step begins, if each has one of its own.
+    pub(crate) parts: Option<Vec<usize>>,
 }
 
 /// A value and its place.

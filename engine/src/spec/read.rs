@@ -12,13 +12,14 @@ use super::diagnostic::{Diagnostic, Problems};
 use super::field::PIPELINE_FILE;
 use super::model::Spec;
 use super::params::Parameters;
+use super::parts::parts;
 use super::reference::{Names, StepNames};
 use super::step::StepReader;
 use super::tree::{self, Entry, Kind, Node};
 use super::{LoadRequest, shape, suggest};
 
 /// Larger files are refused.
-const LARGEST: usize = 64 * 1024 * 1024;
+pub(crate) const LARGEST: usize = 64 * 1024 * 1024;
 
 /// The checked pipeline; none if its text is no TOML. What is wrong in it is left out and told.
 pub(crate) fn read<'a>(request: &LoadRequest<'a>, problems: &mut Problems) -> Option<Spec<'a>> {
@@ -46,6 +47,7 @@ pub(crate) fn read<'a>(request: &LoadRequest<'a>, problems: &mut Problems) -> Op
         name: pipeline.and_then(|pipeline| pipeline_name(pipeline, problems)),
         description: pipeline.and_then(|table| table.get("description")?.text().map(str::to_owned)),
         folder: request.file.parent().unwrap_or(Utf8Path::new("/")).to_owned(),
+        parts: parts(request.text, tree),
         steps,
         params,
     })
