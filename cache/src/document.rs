@@ -97,7 +97,7 @@ impl Document {
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>) -> Result<(), DocumentError> {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) -> Result<(), DocumentError> {
         match self {
             Self::Null => out.push(b'n'),
             Self::Bool(value) => out.extend([b'b', u8::from(*value)]),
@@ -131,12 +131,12 @@ impl Document {
     }
 }
 
-fn write_length(tag: u8, length: usize, out: &mut Vec<u8>) {
+pub(crate) fn write_length(tag: u8, length: usize, out: &mut Vec<u8>) {
     out.push(tag);
     out.extend((length as u64).to_le_bytes());
 }
 
-fn write_bytes(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_bytes(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
     write_length(tag, bytes.len(), out);
     out.extend(bytes);
 }

@@ -6,6 +6,7 @@
 mod artifact;
 mod digest;
 mod document;
+mod encoder;
 mod error;
 mod key;
 mod log;
@@ -60,6 +61,7 @@ pub use cache::{Cache, Gathering};
 pub use database::{Database, Schema};
 pub use digest::{Digest, InvalidDigest};
 pub use document::{Document, DocumentError};
+pub use encoder::{Encoder, MapEncoder};
 pub use error::CacheError;
 pub use file_stamp::{FileStamp, stamps};
 pub use folder::FolderStamp;

@@ -1,6 +1,6 @@
 //! The plan as people read it: a line per step, or per group of steps that are alike; then how many, and the forecast.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use serde::Serialize;
 use tidemill_engine::{Forecast, Plan, PlannedStep, Verdict};
@@ -64,20 +64,35 @@ pub(crate) fn draw(planned: &Planned<'_>, form: Form, paint: Paint) -> String {
 
 /// One line per step; combinations of a matrix that are alike share one, at the place of the first.
 fn folded(steps: &[PlannedStep]) -> Vec<Line<'_>> {
-    let mut alike: BTreeMap<_, Vec<&PlannedStep>> = BTreeMap::new();
-    let group =
-        |step: &PlannedStep| (step.step.step().to_owned(), word(step.verdict).1, common(&step.reason));
-    for step in steps {
-        alike.entry(group(step)).or_default().push(step);
+    let mut numbers: HashMap<(&str, &str, String), usize> = HashMap::new();
+    let mut groups: Vec<Vec<&PlannedStep>> = Vec::new();
+    // By step: its group. Mostly it is that of the step before.
+    let mut group_of: Vec<usize> = Vec::with_capacity(steps.len());
+    for (place, step) in steps.iter().enumerate() {
+        let (name, verdict) = (step.step.step(), word(step.verdict).1);
+        let before = place.checked_sub(1).map(|place| (&steps[place], group_of[place]));
+        let same = before.filter(|(before, _)| {
+            before.step.step() == name && before.verdict == step.verdict && before.reason == step.reason
+        });
+        let group = match same {
+            Some((_, group)) => group,
+            None => *numbers.entry((name, verdict, common(&step.reason))).or_insert(groups.len()),
+        };
+        if group == groups.len() {
+            groups.push(Vec::new());
+        }
+        groups[group].push(step);
+        group_of.push(group);
     }
     let mut lines = Vec::new();
-    for step in steps {
-        match alike.get(&group(step)) {
-            Some(all) if all.len() < MANY => lines.push(Line::of(vec![step])),
-            _ => lines.extend(alike.remove(&group(step)).map(Line::of)),
+    for (step, group) in steps.iter().zip(group_of) {
+        match groups[group].len() {
+            // It was drawn with its first step.
+            0 => {}
+            few if few < MANY => lines.push(Line::of(vec![step])),
+            _ => lines.push(Line::of(std::mem::take(&mut groups[group]))),
         }
     }
-    // A group that was drawn is no longer there; its other steps come here once more and find nothing.
     lines
 }
 
@@ -120,7 +135,7 @@ impl<'a> Line<'a> {
     fn of(steps: Vec<&'a PlannedStep>) -> Self {
         let first = steps[0];
         let (what, reason) = match steps.len() {
-            1 => (first.step.to_string(), first.reason.clone()),
+            1 => (first.step.to_string(), first.reason.to_string()),
             many => (format!("{} ×{many}", first.step.step()), common(&first.reason)),
         };
         let times = steps.iter().filter_map(|step| step.expected_ms).collect();
@@ -182,7 +197,7 @@ mod tests {
         PlannedStep {
             step: StepId::new(&StepName::new(name).unwrap(), &axes),
             verdict,
-            reason: reason.to_owned(),
+            reason: reason.to_owned().into(),
             key: None,
             has_result: false,
             expected_ms: None,

@@ -94,7 +94,7 @@ async fn present(project: &Project, graph: &Graph, index: StepIndex, kept: &Kept
         }
         Foreseen::Decided(Decision::Satisfied(satisfied)) if satisfied.key == key => Present::Same,
         Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) => {
-            Present::Differs { reason: execution.reason.clone() }
+            Present::Differs { reason: execution.reason.to_string() }
         }
         Foreseen::Decided(Decision::Satisfied(_)) => {
             Present::Differs { reason: "its result is known".to_owned() }
@@ -115,7 +115,7 @@ fn needed<'a>(
         if let Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) =
             &foreseen[producer.get()]
         {
-            let (needed, reason) = (graph.step(producer).id.to_string(), execution.reason.clone());
+            let (needed, reason) = (graph.step(producer).id.to_string(), execution.reason.to_string());
             return Err(EngineError::NotReady { step, needed, reason });
         }
     }
@@ -133,7 +133,7 @@ fn why_not(graph: &Graph, foreseen: &Foreseen) -> String {
     match foreseen {
         Foreseen::Decided(Decision::Moved(message)) => message.clone(),
         Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) => {
-            execution.reason.clone()
+            execution.reason.to_string()
         }
         Foreseen::Maybe(by) => format!("{} has to run first", graph.step(*by).id),
         Foreseen::Blocked(by) => format!("the gate of {} says no", graph.step(*by).id),

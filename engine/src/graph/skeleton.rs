@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::programs::pythons;
 use super::steps::Rows;
-use super::{Fingerprint, Resources, Source, Step, StepIndex};
+use super::{Common, Fingerprint, Resources, Source, Step, StepIndex};
 use crate::interface::OutputKind;
 
 /// What is known of the steps of a graph without looking at each.
@@ -49,6 +50,8 @@ impl Skeleton {
         let mut paths = Numbered::new();
         let mut watched = Numbered::new();
         let mut needs = Numbered::new();
+        // Combinations of one matrix stand side by side and share most of what follows.
+        let mut before: Option<&Arc<Common>> = None;
         for (place, step) in steps.enumerate() {
             let index = StepIndex::new(place);
             skeleton.upstream.push(upstream(step).into_iter().map(StepIndex::number));
@@ -69,10 +72,13 @@ impl Skeleton {
                     1 + number
                 }
             });
-            skeleton.passed.extend(step.pass_env.iter().cloned());
-            if needs.number(step.resources.clone()).1 {
-                skeleton.needs.push((step.resources.clone(), index));
+            if !before.is_some_and(|before| Arc::ptr_eq(before, &step.common)) {
+                skeleton.passed.extend(step.pass_env.iter().cloned());
+                if needs.number(step.resources.clone()).1 {
+                    skeleton.needs.push((step.resources.clone(), index));
+                }
             }
+            before = Some(&step.common);
             skeleton.longest_id = skeleton.longest_id.max(step.id.as_str().chars().count());
         }
         skeleton.paths = paths.things;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tidemill_cache::Document;
+use tidemill_cache::{Document, DocumentError, Encoder};
 
 use super::inputs::Paths;
 use crate::graph::{Action, Piece, RunField, Step};
@@ -98,21 +98,20 @@ pub fn arguments(step: &Step, paths: &Paths, expansion: &Expansion<'_>) -> Optio
     }
 }
 
-/// What a step does, as its recipe says it.
-#[must_use]
-pub(crate) fn document(step: &Step, paths: &Paths) -> Document {
+/// Writes what a step does, as its recipe says it.
+pub(crate) fn write(step: &Step, paths: &Paths, to: Encoder<'_>) -> Result<(), DocumentError> {
     match &step.action {
-        Action::Shell(pieces) => {
-            Document::map([("shell", Document::text(text(pieces, step, paths, &Expansion::Recipe, true)))])
-        }
-        Action::Exec(_) => {
+        Action::Shell(pieces) => to.map(1, |map| {
+            map.member("shell", |to| to.text(&text(pieces, step, paths, &Expansion::Recipe, true)))
+        }),
+        Action::Exec(_) => to.map(1, |map| {
             let words = arguments(step, paths, &Expansion::Recipe).unwrap_or_default();
-            Document::map([("exec", Document::List(words.into_iter().map(Document::Text).collect()))])
-        }
-        Action::Builtin { uses, version, with } => Document::map([
-            ("uses", Document::text(uses.as_str())),
-            ("version", Document::Int(i64::from(*version))),
-            ("with", with.clone()),
-        ]),
+            map.member("exec", |to| to.list(words.iter(), |word, to| to.text(word)))
+        }),
+        Action::Builtin { uses, version, with } => to.map(3, |map| {
+            map.member("uses", |to| to.text(uses))?;
+            map.member("version", |to| to.document(&Document::Int(i64::from(*version))))?;
+            map.member("with", |to| to.document(with))
+        }),
     }
 }

@@ -1,5 +1,6 @@
 //! The decision about one step whose producers are all known: satisfied by what is known, or to be executed, and why.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -100,7 +101,7 @@ pub struct Execution {
     /// All that is needed to run it.
     pub resolved: Resolved,
     /// Why it runs, in a few words.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
     /// The earlier execution that the reason compares it with, if it runs because its recipe is another one.
     pub against: Option<Box<Origin>>,
     /// The newest result of its key that was seen; its own will be a newer one.
@@ -178,45 +179,52 @@ impl Decider<'_> {
         insist: Insist<'_>,
         upstream: impl Fn(StepIndex) -> Upstream<'u>,
     ) -> Result<Decision, EngineError> {
-        let resolved = self.resolve(index, upstream)?;
-        self.decide_resolved(index, insist, resolved).await
+        let (resolved, contest) = self.resolve(index, upstream)?;
+        let step = self.graph.step(index);
+        let (Some(effect), Insist::No) = (&step.effect, insist) else {
+            return self.decide_without_effect(step, insist, resolved, contest);
+        };
+        Ok(match self.satisfied_effect(step, effect, &resolved).await? {
+            Some(Ok((result, manner))) => satisfied(step, &resolved, contest, &result, manner),
+            Some(Err(message)) => Decision::Moved(message),
+            None => {
+                let known = self.known_result(step, &resolved.key)?;
+                self.execute(step, insist, resolved, contest, known)?
+            }
+        })
     }
 
-    /// The same, if what it reads and its key are known.
-    ///
-    /// # Errors
-    /// As [`Decider::decide`].
-    pub(super) async fn decide_resolved(
+    /// The same for a step that is no effect, or that runs whatever its target shows.
+    fn decide_without_effect(
         &self,
-        index: StepIndex,
+        step: &Step,
         insist: Insist<'_>,
-        (mut resolved, contest): (Resolved, Option<Contest>),
+        resolved: Resolved,
+        contest: Option<Contest>,
     ) -> Result<Decision, EngineError> {
-        let step = self.graph.step(index);
-        let known = match step.cache {
-            true if !self.lacks_result(&resolved.key) => self.project.cache().result(&resolved.key)?,
-            _ => None,
-        };
-        if let Insist::No = insist {
-            let satisfied = match &step.effect {
-                Some(effect) => self.satisfied_effect(step, effect, &resolved).await?,
-                None => known.as_ref().map(|result| Ok((result.clone(), Manner::Cached))),
-            };
-            match satisfied {
-                Some(Ok((result, manner))) => {
-                    return Ok(Decision::Satisfied(Box::new(Satisfied {
-                        key: resolved.key,
-                        outputs: outputs_of(step, &result),
-                        saved_ms: result.usage.wall_ms,
-                        manner,
-                        contest,
-                        reads: resolved.reads(),
-                    })));
-                }
-                Some(Err(message)) => return Ok(Decision::Moved(message)),
-                None => {}
-            }
+        match (self.known_result(step, &resolved.key)?, insist) {
+            (Some(result), Insist::No) => Ok(satisfied(step, &resolved, contest, &result, Manner::Cached)),
+            (known, insist) => self.execute(step, insist, resolved, contest, known),
         }
+    }
+
+    /// The newest result of a key, if the step takes it.
+    fn known_result(&self, step: &Step, key: &Key) -> Result<Option<ActionResult>, EngineError> {
+        match step.cache && !self.lacks_result(key) {
+            true => Ok(self.project.cache().result(key)?),
+            false => Ok(None),
+        }
+    }
+
+    /// The decision that a step has to run; its key has this result.
+    fn execute(
+        &self,
+        step: &Step,
+        insist: Insist<'_>,
+        mut resolved: Resolved,
+        contest: Option<Contest>,
+        known: Option<ActionResult>,
+    ) -> Result<Decision, EngineError> {
         let Reason { text: reason, against } = reason(self, step, &resolved, insist)?;
         let expected = match insist {
             Insist::Restore(_) => known.as_ref().map(|result| outputs_of(step, result)),
@@ -234,14 +242,14 @@ impl Decider<'_> {
         self.known.as_ref().is_some_and(|known| known.lacks(key))
     }
 
-    /// What these steps read and their keys, computed side by side where all that they need is known; nothing if few are wanted.
-    /// What goes wrong is left to [`Decider::resolve`].
-    pub(super) fn resolve_ahead<'u>(
+    /// The decisions about these steps if nobody insists on them, made side by side where all that they need is known; nothing if
+    /// few are wanted. What goes wrong is left to [`Decider::decide`].
+    pub(super) fn decide_ahead<'u>(
         &self,
         steps: &[StepIndex],
         wanted: impl Fn(StepIndex) -> bool,
         upstream: impl Fn(StepIndex) -> Upstream<'u> + Sync,
-    ) -> Vec<Option<(Resolved, Option<Contest>)>> {
+    ) -> Vec<Option<Decision>> {
         let is_ready = |index: &StepIndex| {
             wanted(*index)
                 && self.graph.skeleton.is_plain(*index)
@@ -251,10 +259,13 @@ impl Decider<'_> {
         if ready.iter().filter(|ready| **ready).count() < MANY {
             return Vec::new();
         }
-        let resolve = |(index, ready): (&StepIndex, &bool)| {
-            ready.then(|| self.resolve(*index, &upstream).ok()).flatten()
+        // A plain step is no effect.
+        let decide = |index: StepIndex| {
+            let (resolved, contest) = self.resolve(index, &upstream).ok()?;
+            self.decide_without_effect(self.graph.step(index), Insist::No, resolved, contest).ok()
         };
-        steps.par_iter().zip(&ready).with_min_len(MANY / 4).map(resolve).collect()
+        let decide = |(index, ready): (&StepIndex, &bool)| ready.then(|| decide(*index)).flatten();
+        steps.par_iter().zip(&ready).with_min_len(MANY / 4).map(decide).collect()
     }
 
     /// What a step reads, and its key.
@@ -362,6 +373,23 @@ impl Decider<'_> {
         let (exit, _) = run_quick(&self.warden.get().await?, command, PROBE_TIME).await?;
         Ok(if exit.status == Status::Code(0) { Standing::Same } else { Standing::Gone })
     }
+}
+
+fn satisfied(
+    step: &Step,
+    resolved: &Resolved,
+    contest: Option<Contest>,
+    result: &ActionResult,
+    manner: Manner,
+) -> Decision {
+    Decision::Satisfied(Box::new(Satisfied {
+        key: resolved.key,
+        outputs: outputs_of(step, result),
+        saved_ms: result.usage.wall_ms,
+        manner,
+        contest,
+        reads: resolved.reads(),
+    }))
 }
 
 fn rival_input(name: &crate::name::InputName, artifact: Artifact) -> inputs::ResolvedInput {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
-use tidemill_cache::{Artifact, Document, RelPath, Seen};
+use tidemill_cache::{Artifact, RelPath, Seen};
 
 use super::outputs::Outputs;
 use crate::error::EngineError;
@@ -88,21 +88,6 @@ impl ResolvedInput {
 
     fn one(material: Material) -> Self {
         Self { paths: vec![material.at.to_string()], materials: vec![material] }
-    }
-
-    /// What enters the key: every place with the identity of what lies there.
-    pub(crate) fn identity(&self) -> Document {
-        Document::List(
-            self.materials
-                .iter()
-                .map(|material| {
-                    Document::map([
-                        ("at", Document::text(material.at.as_str())),
-                        ("content", material.content.artifact().identity()),
-                    ])
-                })
-                .collect(),
-        )
     }
 }
 

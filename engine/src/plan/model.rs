@@ -1,5 +1,7 @@
 //! The plan as people and machines read it.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use tidemill_cache::Key;
 
@@ -21,7 +23,7 @@ pub struct PlannedStep {
     /// What would happen.
     pub verdict: Verdict,
     /// Why, in a few words.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
     /// Its key, if it is known before anything runs.
     pub key: Option<Key>,
     /// Whether a result of its key was found.
@@ -73,7 +75,7 @@ impl Plan {
         let mut facts = Facts { source: Some("What a run would do now.".to_owned()), ..Facts::default() };
         for PlannedStep { step, verdict, reason, key, .. } in &self.steps {
             facts.states.insert(step.clone(), (*verdict).into());
-            facts.reasons.insert(step.clone(), reason.clone());
+            facts.reasons.insert(step.clone(), reason.to_string());
             facts.keys.extend(key.map(|key| (step.clone(), key.to_string())));
         }
         facts

@@ -1,5 +1,6 @@
 //! Why a step runs, in a few words: the first change of the comparison that `explain` shows whole.
 
+use std::borrow::Cow;
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
@@ -13,13 +14,13 @@ use crate::graph::Step;
 #[derive(Debug, Clone)]
 pub(crate) struct Reason {
     /// In a few words.
-    pub text: String,
+    pub text: Cow<'static, str>,
     /// What was compared with, if it runs because its recipe is another one.
     pub against: Option<Origin>,
 }
 
 impl Reason {
-    fn plain(text: impl Into<String>) -> Self {
+    fn plain(text: impl Into<Cow<'static, str>>) -> Self {
         Self { text: text.into(), against: None }
     }
 }
@@ -36,7 +37,7 @@ pub(crate) fn reason(
 ) -> Result<Reason, EngineError> {
     match insist {
         Insist::Forced => return Ok(Reason::plain("forced")),
-        Insist::Restore(reason) => return Ok(Reason::plain(reason)),
+        Insist::Restore(reason) => return Ok(Reason::plain(reason.to_owned())),
         Insist::No => {}
     }
     let (project, graph) = (decider.project, decider.graph);
@@ -65,5 +66,5 @@ pub(crate) fn reason(
         look.inside(first, Depth::First);
     }
     let text = summary(&comparison.changes).unwrap_or_default();
-    Ok(Reason { text, against: Some(origin) })
+    Ok(Reason { text: text.into(), against: Some(origin) })
 }

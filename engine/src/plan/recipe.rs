@@ -17,16 +17,18 @@
 //! | publish, gate, when, needs, description | out | they do not change the bytes |
 //! | resources, executor, retries, timeout, sandbox | out | they decide whether it ends, not with what |
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use camino::Utf8PathBuf;
-use tidemill_cache::{Artifact, Document, Key};
+use tidemill_cache::{Artifact, Document, DocumentError, Encoder, Key};
 
 use super::command::{self, Expansion};
 use super::inputs::{Content, Material, Paths, ResolvedInput};
 use super::observe::Observation;
 use crate::error::EngineError;
-use crate::graph::Step;
+use crate::graph::{Output, Step};
 use crate::name::InputName;
 use crate::project::Project;
 
@@ -74,62 +76,83 @@ pub(crate) fn build(
     inputs: BTreeMap<InputName, ResolvedInput>,
     observation: &Observation,
 ) -> Result<Resolved, EngineError> {
-    let mut entries = BTreeMap::new();
     let mut paths = Paths::new();
-    let mut materials = Vec::new();
+    let mut resolved = Vec::with_capacity(inputs.len());
     for (name, input) in inputs {
-        entries.insert(name.to_string(), input.identity());
+        resolved.push((name.clone(), input.materials));
         paths.insert(name, input.paths);
-        materials.extend(input.materials);
     }
-    let recipe = Document::map([
-        ("layout", Document::Int(LAYOUT)),
-        ("command", command::document(step, &paths)),
-        ("inputs", Document::Map(entries)),
-        ("params", Document::Map(params(step))),
-        ("env", environment(project, step, &paths)),
-        ("outputs", outputs(step)),
-        ("tools", Document::Map(observation.tools.clone())),
-        ("python", observation.python.clone().unwrap_or(Document::Null)),
-        ("fingerprint", observation.fingerprint.clone().map_or(Document::Null, Document::Text)),
-        ("platform", platform()),
-    ]);
-    let bytes =
-        recipe.encode().map_err(|source| EngineError::Document { step: step.id.to_string(), source })?;
-    Ok(Resolved { key: Key::of_recipe(&bytes), recipe: bytes.into(), materials, paths })
-}
-
-fn params(step: &Step) -> BTreeMap<String, Document> {
-    step.params.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-fn environment(project: &Project, step: &Step, paths: &Paths) -> Document {
-    let mut variables: BTreeMap<String, Document> = step
-        .env
-        .iter()
-        .map(|(name, pieces)| {
-            (name.clone(), Document::text(command::text(pieces, step, paths, &Expansion::Recipe, false)))
+    // The document is written straight into its bytes: as a tree it would take longer to make than to hash.
+    let mut recipe = Vec::with_capacity(512);
+    let written = Encoder::new(&mut recipe).map(10, |map| {
+        map.member("command", |to| command::write(step, &paths, to))?;
+        map.member("env", |to| write_environment(project, step, &paths, to))?;
+        map.member("fingerprint", |to| match &observation.fingerprint {
+            Some(fingerprint) => to.text(fingerprint),
+            None => to.document(&Document::Null),
+        })?;
+        map.member("inputs", |to| {
+            let inputs = resolved.iter().map(|(name, materials)| (name.as_str(), materials));
+            to.members(inputs, |materials, to| to.list(materials.iter(), write_material))
+        })?;
+        map.member("layout", |to| to.document(&Document::Int(LAYOUT)))?;
+        map.member("outputs", |to| {
+            to.members(step.outputs.iter().map(|(name, output)| (name.as_str(), output)), write_output)
+        })?;
+        map.member("params", |to| {
+            let params = step.params.iter().map(|(name, value)| (name.as_str(), value));
+            to.members(params, |value, to| to.document(value))
+        })?;
+        map.member("platform", |to| to.document(&PLATFORM))?;
+        map.member("python", |to| to.document(observation.python.as_ref().unwrap_or(&Document::Null)))?;
+        map.member("tools", |to| {
+            let tools = observation.tools.iter().map(|(name, tool)| (name.as_str(), tool));
+            to.members(tools, |tool, to| to.document(tool))
         })
-        .collect();
-    for name in &step.pass_env {
-        let value = project.variable(name).map_or(Document::Null, Document::text);
-        variables.entry(name.clone()).or_insert(value);
+    });
+    written.map_err(|source| EngineError::Document { step: step.id.to_string(), source })?;
+    let materials = resolved.into_iter().flat_map(|(_, materials)| materials).collect();
+    Ok(Resolved { key: Key::of_recipe(&recipe), recipe: recipe.into(), materials, paths })
+}
+
+/// What enters the key of something that an input places: where, and the identity of what lies there.
+fn write_material(material: &Material, to: Encoder<'_>) -> Result<(), DocumentError> {
+    to.map(2, |map| {
+        map.member("at", |to| to.text(material.at.as_str()))?;
+        map.member("content", |to| to.document(&material.content.artifact().identity()))
+    })
+}
+
+fn write_environment(
+    project: &Project,
+    step: &Step,
+    paths: &Paths,
+    to: Encoder<'_>,
+) -> Result<(), DocumentError> {
+    let mut variables: BTreeMap<&str, Option<Cow<'_, str>>> = BTreeMap::new();
+    for (name, pieces) in &step.env {
+        let value = command::text(pieces, step, paths, &Expansion::Recipe, false);
+        variables.insert(name, Some(value.into()));
     }
-    Document::Map(variables)
+    for name in &step.pass_env {
+        variables.entry(name).or_insert_with(|| project.variable(name).map(Cow::Borrowed));
+    }
+    to.members(variables.into_iter(), |value, to| match value {
+        Some(value) => to.text(&value),
+        None => to.document(&Document::Null),
+    })
 }
 
-fn outputs(step: &Step) -> Document {
-    Document::map(step.outputs.iter().map(|(name, output)| {
-        let output = Document::map([
-            ("path", Document::text(output.path.as_str())),
-            ("kind", Document::text(output.kind.word())),
-            ("optional", Document::Bool(output.optional)),
-        ]);
-        (name.to_string(), output)
-    }))
+fn write_output(output: &Output, to: Encoder<'_>) -> Result<(), DocumentError> {
+    to.map(3, |map| {
+        map.member("kind", |to| to.text(output.kind.word()))?;
+        map.member("optional", |to| to.document(&Document::Bool(output.optional)))?;
+        map.member("path", |to| to.text(output.path.as_str()))
+    })
 }
 
-fn platform() -> Document {
+/// What the machine is.
+static PLATFORM: LazyLock<Document> = LazyLock::new(|| {
     let libc = if cfg!(target_env = "musl") {
         "musl"
     } else if cfg!(target_env = "gnu") {
@@ -142,4 +165,4 @@ fn platform() -> Document {
         ("architecture", Document::text(std::env::consts::ARCH)),
         ("libc", Document::text(libc)),
     ])
-}
+});

@@ -102,6 +102,9 @@ impl Usages {
     /// The past of a step, the oldest first: its own, else that of other combinations of its matrix; none if neither ran.
     #[must_use]
     pub fn past(&self, step: &StepId) -> Option<(&[Past], Source)> {
+        if self.is_empty() {
+            return None;
+        }
         let some = |past: &&Vec<Past>| !past.is_empty();
         let own = self.steps.get(step.as_str()).filter(some).map(|past| (past.as_slice(), Source::Own));
         own.or_else(|| {

@@ -142,7 +142,7 @@ impl Conductor {
     fn must_run(&mut self, step: usize, execution: Execution) -> Result<(), EngineError> {
         if !self.scope.may_execute[step] {
             let needed = self.step(step).id.to_string();
-            return Err(EngineError::OutsideSelection { needed, reason: execution.reason });
+            return Err(EngineError::OutsideSelection { needed, reason: execution.reason.into_owned() });
         }
         let lost = self.lost_producers(step, &execution)?;
         let key = execution.resolved.key;
@@ -171,7 +171,7 @@ impl Conductor {
         self.teller.tell(Event::StepQueued {
             step: self.step(step).id.clone(),
             key,
-            reason: execution.reason.clone(),
+            reason: execution.reason.to_string(),
         });
         self.executions.insert(step, execution);
         if let Err(error) = self.machine.ready(step, need(&self.step(step).resources)) {

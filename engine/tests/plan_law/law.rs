@@ -154,7 +154,7 @@ impl<'a> Round<'a> {
             return if excused { Ok(()) } else { Err(format!("executed: {ran}")) };
         }
         if let (Verdict::Run, Some(key)) = (planned.verdict, planned.key) {
-            let said = (key.to_string(), planned.reason.clone());
+            let said = (key.to_string(), planned.reason.to_string());
             let queued = heard.queued.get(id).cloned().unwrap_or_default();
             if queued != [said] && !self.follows_noise(id) {
                 return Err("it was queued with another key or reason".to_owned());

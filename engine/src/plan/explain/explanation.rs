@@ -106,7 +106,7 @@ pub async fn explain(
     // Keys are computed and compared here, so nothing is taken from memory.
     let Foresight { foreseen, .. } = foresee(&decider, &scope, &Memo::default()).await?;
     warden.shutdown().await;
-    let mut judged = judge(&decider, &scope, &foreseen)?;
+    let mut judged: Vec<_> = judge(&decider, &scope, &foreseen)?.collect();
     let explainer = Explainer { decider: &decider, foreseen: &foreseen, against };
     let steps = indices.into_iter().filter_map(|index| {
         let planned = judged[index.get()].take()?;
@@ -153,7 +153,7 @@ impl Explainer<'_> {
         Ok(Explanation {
             step: step.id.clone(),
             verdict,
-            reason,
+            reason: reason.into_owned(),
             key,
             made_by,
             waits_for: match foreseen {
