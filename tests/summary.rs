@@ -120,6 +120,10 @@ fn a_parameter_that_changed_moves_the_metrics() {
     let shown = project.tidemill(&["show", "--json"]).ok().json();
     assert_eq!(shown["summary"]["metrics"], summary["metrics"]);
     project.tidemill(&["show"]).ok().says("loss 4.5 (+3)");
+    // A run whose metrics all come from the cache is one to compare with like any other.
+    assert_eq!(project.run(&["--set", "alpha=1"]).ok().json()["ran"].as_array().map(Vec::len), Some(0));
+    let loss = &project.run(&["--set", "alpha=6"]).ok().json()["metrics"][0]["values"]["loss"];
+    assert_eq!((loss["value"].as_f64(), loss["before"].as_f64()), (Some(6.5), Some(1.5)));
 }
 
 #[test]

@@ -7,8 +7,10 @@ mod decide;
 mod explain;
 mod facts;
 mod fingerprint;
+mod foreseen;
 mod gate;
 mod inputs;
+mod judge;
 mod memo;
 mod model;
 mod observe;
@@ -18,6 +20,7 @@ mod reason;
 mod recipe;
 mod rival;
 mod select;
+mod shared;
 mod tool;
 mod walk;
 
@@ -30,8 +33,10 @@ pub use explain::{
     Relation, Version, WordChange, explain,
 };
 pub use facts::{Facts, InputFact, OutputFact, PythonFact};
+pub use foreseen::{Foreseen, Foresight};
 pub use gate::{METRICS_LIMIT, Metrics, ask, metrics, outputs_of};
 pub use inputs::{Content, Material, Paths, Upstream};
+pub use judge::plan;
 pub use memo::{Entry, Lists, Memo};
 pub use model::{Plan, PlannedStep, Verdict};
 pub use observe::{Observations, observe};
@@ -39,4 +44,4 @@ pub use outputs::Outputs;
 pub use recipe::Resolved;
 pub use rival::record as record_contest;
 pub use select::{Scope, Selection, unknown};
-pub use walk::{Foreseen, Foresight, foresee, needs_itself, plan};
+pub use walk::{foresee, needs_itself};

@@ -16,13 +16,15 @@ use crate::error::EngineError;
 use crate::graph::{Graph, StepIndex};
 use crate::name::StepId;
 use crate::plan::decide::{Decider, Decision};
+use crate::plan::foreseen::{Foreseen, Foresight, upstream};
 use crate::plan::inputs::{self, Material, Preview, ResolvedInput};
+use crate::plan::judge::judge;
 use crate::plan::memo::Memo;
 use crate::plan::model::{PlannedStep, Verdict};
 use crate::plan::observe::observe;
 use crate::plan::recipe::{self, Resolved};
 use crate::plan::select::{Scope, Selection, unknown};
-use crate::plan::walk::{Foreseen, Foresight, foresee, judge, upstream};
+use crate::plan::walk::foresee;
 use crate::process::LazyWarden;
 use crate::project::Project;
 
