@@ -28,7 +28,7 @@ class Bench:
 
     def __init__(self, report, options, program, peers, folder, shape, steps):
         self.report, self.options, self.program, self.peers, self.folder = report, options, program, peers, folder
-        self.name, self.steps = f"{shape}, {steps:,} steps", steps
+        self.name, self.shape, self.steps = f"{shape}, {steps:,} steps", shape, steps
         self.base = f"{shape}-{steps}"
         self.edges = list(write.shaped(shape, steps))
         self.ways = WAYS if shape == "layered" else ["one"]
@@ -78,7 +78,7 @@ class Bench:
         expect(self.program, place, 0)
         target = 1.5 if way == "published" else 1.0
         self.pair(f"no-op, {self.name}, {way}", lambda: once(ours(self.program), place), self.other(), target)
-        self.report.grows(f"no-op, {way}", self.steps)
+        self.report.grows(f"no-op, {self.shape}, {way}", self.steps)
 
     def touched(self):
         """The input has another time and the same content: who goes by times does everything again."""
@@ -108,7 +108,7 @@ class Bench:
             f"leaf changed by its file, {self.name}", lambda: by_file(place, command),
             self.ninja and (lambda: by_file(other, self.ninja)), 1.0,
         )
-        self.report.grows("leaf changed by its file", self.steps)
+        self.report.grows(f"leaf changed by its file, {self.shape}", self.steps)
         self.pair(
             f"leaf changed by its command, {self.name}", lambda: by_command(place, "one", command),
             self.ninja and (lambda: by_command(other, "ninja", self.ninja)), 1.0,

@@ -40,7 +40,7 @@ def cpu():
 
 
 def file_system(folder):
-    answer = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True)
+    answer = subprocess.run(["findmnt", "-no", "FSTYPE", "-T", folder], capture_output=True, text=True)
     return answer.stdout.strip() or "unknown"
 
 
