@@ -36,6 +36,23 @@ struct Open {
     connection: Connection,
     device: u64,
     inode: u64,
+    /// Where its log lies while it has one.
+    log: Utf8PathBuf,
+}
+
+/// A log of at most so many bytes stays when the file is closed: writing it into the file takes two syncs, but whoever opens the
+/// file first reads all of it.
+const SHORT_LOG: u64 = 256 * 1024;
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let is_long = fs::metadata(&self.log).is_ok_and(|log| log.len() > SHORT_LOG);
+        if let Err(error) =
+            self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_long)
+        {
+            tracing::debug!(log = %self.log, %error, "how the index is closed cannot be set");
+        }
+    }
 }
 
 impl Database {
@@ -84,7 +101,8 @@ impl Database {
             match connect(&self.path, self.schema) {
                 Ok(connection) => {
                     let (device, inode) = identity(&self.path)?;
-                    return Some(Open { connection, device, inode });
+                    let log = format!("{}-wal", self.path).into();
+                    return Some(Open { connection, device, inode, log });
                 }
                 Err(error) if is_damage(&error) => self.move_away(&error),
                 Err(error) => {
@@ -116,8 +134,6 @@ fn connect(path: &Utf8Path, schema: Schema) -> rusqlite::Result<Connection> {
     let (journal, synchronous) = if is_network(folder) { ("TRUNCATE", "FULL") } else { ("WAL", "NORMAL") };
     connection.pragma_update_and_check(None, "journal_mode", journal, |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", synchronous)?;
-    // Otherwise whoever closes it last writes all of its log into the file, with two syncs, however little that is.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     prepare(&connection, schema)?;
     Ok(connection)
 }
@@ -157,4 +173,48 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 
 fn identity(path: &Utf8Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::Scene;
+
+    const SCHEMA: Schema = Schema { version: 1, tables: "CREATE TABLE note (text BLOB)" };
+
+    fn write(path: &Utf8Path, bytes: i64) {
+        let database = Database::new(path.to_owned(), SCHEMA);
+        let written =
+            database.with(|connection| connection.execute("INSERT INTO note VALUES (zeroblob(?1))", [bytes]));
+        assert_eq!(written, Some(1));
+    }
+
+    fn bytes(path: &Utf8Path) -> Option<i64> {
+        let sum = "SELECT coalesce(sum(length(text)), 0) FROM note";
+        Database::new(path.to_owned(), SCHEMA)
+            .with(|connection| connection.query_row(sum, [], |row| row.get(0)))
+    }
+
+    #[test]
+    fn a_short_log_stays_and_a_long_one_is_written_into_the_file() {
+        let scene = Scene::new();
+        let path = scene.path("some.db");
+        let log = scene.path("some.db-wal");
+        write(&path, 10);
+        assert!(log.exists());
+        assert_eq!(bytes(&path), Some(10));
+        write(&path, 1 << 20);
+        assert!(!log.exists());
+        assert_eq!(bytes(&path), Some(10 + (1 << 20)));
+    }
+
+    #[test]
+    fn a_file_that_is_gone_takes_its_log_with_it() {
+        let scene = Scene::new();
+        let path = scene.path("some.db");
+        write(&path, 10);
+        fs::remove_file(&path).unwrap();
+        assert!(scene.path("some.db-wal").exists());
+        assert_eq!(bytes(&path), Some(0));
+    }
 }
