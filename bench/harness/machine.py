@@ -3,6 +3,7 @@
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -40,6 +41,8 @@ def cpu():
 
 
 def file_system(folder):
+    if not shutil.which("findmnt"):
+        return "unknown"
     answer = subprocess.run(["findmnt", "-no", "FSTYPE", "-T", folder], capture_output=True, text=True)
     return answer.stdout.strip() or "unknown"
 

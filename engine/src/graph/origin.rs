@@ -11,7 +11,7 @@ pub(super) struct Origin {
     pub(super) first: StepIndex,
     /// The line of its table, from one.
     pub(super) line: u32,
-    /// Where its part of the file begins, if the file has [parts](Origins::begins).
+    /// Where its part of the file begins, if the file has [parts](Origins::parts).
     pub(super) begin: u32,
 }
 

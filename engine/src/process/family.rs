@@ -231,7 +231,7 @@ impl Family {
         let known = match Surroundings::of(pid) {
             Surroundings::Known(environment) => self.by_environment(&environment, mark),
             Surroundings::Hidden => None,
-            Surroundings::Starting { .. } | Surroundings::Exiting => return Owner::Unseen,
+            Surroundings::Starting | Surroundings::Exiting => return Owner::Unseen,
         };
         let doomed =
             |member: &Member| [pid, entry.group, entry.session].iter().any(|pid| member.doomed.contains(pid));

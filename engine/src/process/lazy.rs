@@ -31,16 +31,12 @@ impl LazyWarden {
         if let Some(warden) = &*slot {
             return Ok(warden.clone());
         }
-        // While it is looked for what was left behind, the new one comes up; it gets no command before that is ended.
+        // Before the new one is there: it has this process's environment, and if that is one of a dead run's, as of a shell which
+        // a step had opened, it would be taken for something left behind.
         let state = self.state.clone();
-        let sweep = tokio::task::spawn_blocking(move || super::sweep(&state));
-        let started = Warden::start(&self.program, &self.state).await;
-        let swept = sweep.await.expect("the sweep does not panic");
-        let warden = started?;
-        if let Err(error) = swept {
-            warden.shutdown().await;
-            return Err(error);
-        }
+        let swept = tokio::task::spawn_blocking(move || super::sweep(&state)).await;
+        swept.expect("the sweep does not panic")?;
+        let warden = Warden::start(&self.program, &self.state).await?;
         *slot = Some(warden.clone());
         Ok(warden)
     }

@@ -82,11 +82,7 @@ fn verdict(pid: RawPid, state: &Utf8Path) -> Verdict {
     let [attempt, warden, place] = MARKS;
     let environment = match Surroundings::of(pid) {
         Surroundings::Known(environment) => environment,
-        // What this process starts itself at this moment is nobody's leftover.
-        Surroundings::Starting { parent } if parent == rustix::process::getpid().as_raw_pid() => {
-            return Verdict::Stranger;
-        }
-        Surroundings::Starting { .. } => return Verdict::Undecided,
+        Surroundings::Starting => return Verdict::Undecided,
         Surroundings::Hidden | Surroundings::Exiting => return Verdict::Stranger,
     };
     let orphaned = environment.get(place) == Some(state.as_str())

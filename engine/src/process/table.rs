@@ -126,10 +126,7 @@ pub(super) enum Surroundings {
     /// Nothing, and that will stay so: it is another user's, or dead.
     Hidden,
     /// Nothing yet: it is about to become another program.
-    Starting {
-        /// Who starts it.
-        parent: RawPid,
-    },
+    Starting,
     /// Nothing any more: it is about to die, and its children to fall to another.
     Exiting,
 }
@@ -149,7 +146,7 @@ impl Surroundings {
             None => Self::Hidden,
             Some(entry) if entry.kernel => Self::Hidden,
             Some(entry) if entry.exiting || entry.zombie => Self::Exiting,
-            Some(entry) if entry.environment_end == 0 => Self::Starting { parent: entry.parent },
+            Some(entry) if entry.environment_end == 0 => Self::Starting,
             Some(_) => match read(&format!("/proc/{pid}/environ")) {
                 Ok(variables) => Self::Known(Environment(variables)),
                 Err(_) => Self::Exiting,
