@@ -60,7 +60,7 @@ impl Secret {
         Self(text)
     }
 
-    /// The text, for the socket to the warden.
+    /// The text, for the pipe to the warden.
     pub(super) fn expose(&self) -> &str {
         &self.0
     }

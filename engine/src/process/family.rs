@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal};
 use super::MARKS;
 use super::output::Output;
 use super::sys::Dead;
-use super::table::{self, Environment, RawPid, Surroundings};
+use super::table::{self, Environment, OwnChildren, RawPid, Surroundings};
 
 /// A command that was started, until its end is told.
 pub(super) struct Member {
@@ -46,8 +46,8 @@ pub(super) enum Ending {
 }
 
 /// All commands, by the engine's number.
-#[derive(Default)]
 pub(super) struct Family {
+    children: OwnChildren,
     members: BTreeMap<u64, Member>,
     leaders: HashMap<RawPid, u64>,
     strays: HashMap<RawPid, Stray>,
@@ -87,6 +87,16 @@ struct Sorted {
 }
 
 impl Family {
+    /// To be called by the thread that will start the commands.
+    pub(super) fn new() -> Self {
+        Self {
+            children: OwnChildren::new(),
+            members: BTreeMap::new(),
+            leaders: HashMap::new(),
+            strays: HashMap::new(),
+        }
+    }
+
     pub(super) fn add(&mut self, id: u64, member: Member) {
         self.leaders.insert(member.leader, id);
         self.members.insert(id, member);
@@ -183,7 +193,7 @@ impl Family {
     /// The strays of each command as they are now. One that is nobody's counts for all commands, as soon as none runs.
     fn sort_strays(&mut self, mark: &str) -> Sorted {
         let mut sorted = Sorted::default();
-        for pid in table::children(rustix::process::getpid().as_raw_pid()) {
+        for pid in self.children.now() {
             if self.leaders.contains_key(&pid) {
                 continue;
             }

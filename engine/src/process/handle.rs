@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,8 +10,8 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::pipe;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::MARKS;
@@ -87,20 +85,24 @@ impl Warden {
         variables: &[(&str, &str)],
     ) -> Result<Self, ProcessError> {
         let failed = |source| ProcessError::Warden { program: program.to_string(), source };
-        let (ours, theirs) = StdUnixStream::pair().map_err(failed)?;
-        ours.set_nonblocking(true).map_err(failed)?;
+        // Pipes, of which the runtime hears only what it waits for: a socket wakes it also after each request, when there is room
+        // again for the next.
+        let (their_requests, our_requests) = std::io::pipe().map_err(failed)?;
+        let (our_reports, their_reports) = std::io::pipe().map_err(failed)?;
         // Its own process group: a Ctrl-C at the terminal reaches the engine only, which decides.
         let mut process = std::process::Command::new(program)
             .args(arguments)
             .envs(variables.iter().copied())
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdin(their_requests)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            // Nothing else writes there; to the output a program may write before it becomes a warden.
+            .stderr(their_reports)
             .process_group(0)
             .spawn()
             .map_err(failed)?;
         let pid = process.id();
-        let (reading, writing) = UnixStream::from_std(ours).map_err(failed)?.into_split();
+        let writing = pipe::Sender::from_owned_fd(our_requests.into()).map_err(failed)?;
+        let reading = pipe::Receiver::from_owned_fd(our_reports.into()).map_err(failed)?;
         let mut reading = BufReader::new(reading);
         let Some(Report::Ready(mark)) = next_report(&mut reading).await else {
             drop(writing);
@@ -201,17 +203,22 @@ impl Warden {
 type Starting = oneshot::Receiver<Result<u32, ProcessError>>;
 
 /// Waits until it is known whether a command was started.
-async fn begun(mut child: Child, starting: Starting) -> Result<Child, ProcessError> {
-    match starting.await {
-        Ok(Ok(pid)) => {
+async fn begun(child: Child, starting: Starting) -> Result<Child, ProcessError> {
+    settled(child, starting.await.ok())
+}
+
+/// The command, once it is known whether it was started; no answer: the warden is gone.
+fn settled(mut child: Child, answer: Option<Result<u32, ProcessError>>) -> Result<Child, ProcessError> {
+    match answer {
+        Some(Ok(pid)) => {
             child.pid = pid;
             Ok(child)
         }
-        Ok(Err(refused)) => {
+        Some(Err(refused)) => {
             child.state = ChildState::Lost;
             Err(refused)
         }
-        Err(_) => {
+        None => {
             child.state = ChildState::Lost;
             Err(ProcessError::WardenLost)
         }
@@ -232,8 +239,15 @@ impl HeldCommand {
     /// As [`Warden::spawn`].
     pub async fn start(mut self) -> Result<Child, ProcessError> {
         let child = self.child.take().expect("it is taken only by the end of the handle");
-        self.office.send(&Request::Go(child.id));
-        begun(child, std::mem::replace(&mut self.starting, oneshot::channel().1)).await
+        let mut starting = std::mem::replace(&mut self.starting, oneshot::channel().1);
+        match starting.try_recv() {
+            Err(TryRecvError::Empty) => {
+                self.office.send(&Request::Go(child.id));
+                begun(child, starting).await
+            }
+            // It has taken the place of another one: the warden need not be woken for it.
+            answer => settled(child, answer.ok()),
+        }
     }
 
     /// Takes the command back; whether it ran. If it did, it is gone now with all that it left behind.
@@ -426,13 +440,13 @@ impl Desk {
     }
 }
 
-/// Sends requests until the last handle is gone, then closes the socket, which ends the warden.
-async fn write(mut socket: OwnedWriteHalf, mut queue: mpsc::UnboundedReceiver<String>) {
+/// Sends requests until the last handle is gone, then closes the pipe, which ends the warden.
+async fn write(mut pipe: pipe::Sender, mut queue: mpsc::UnboundedReceiver<String>) {
     while let Some(mut lines) = queue.recv().await {
         while let Ok(line) = queue.try_recv() {
             lines.push_str(&line);
         }
-        if socket.write_all(lines.as_bytes()).await.is_err() {
+        if pipe.write_all(lines.as_bytes()).await.is_err() {
             return;
         }
     }
@@ -440,23 +454,23 @@ async fn write(mut socket: OwnedWriteHalf, mut queue: mpsc::UnboundedReceiver<St
 
 /// Delivers reports until the warden is gone, then takes its exit.
 async fn read(
-    mut socket: BufReader<OwnedReadHalf>,
+    mut reports: BufReader<pipe::Receiver>,
     desk: Arc<Desk>,
     mut warden: std::process::Child,
     leaving: watch::Sender<bool>,
 ) {
-    while let Some(report) = next_report(&mut socket).await {
+    while let Some(report) = next_report(&mut reports).await {
         desk.deliver(report);
     }
     desk.close();
-    drop(socket);
+    drop(reports);
     let _ = tokio::task::spawn_blocking(move || warden.wait()).await;
     let _ = leaving.send(true);
 }
 
 /// The next report; none at the end or if what comes is no report.
-async fn next_report(socket: &mut BufReader<OwnedReadHalf>) -> Option<Report> {
+async fn next_report(reports: &mut BufReader<pipe::Receiver>) -> Option<Report> {
     let mut line = Vec::new();
-    socket.read_until(b'\n', &mut line).await.ok()?;
+    reports.read_until(b'\n', &mut line).await.ok()?;
     serde_json::from_slice(&line).ok()
 }

@@ -2,12 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use super::MARKS;
 use super::output::Output;
 use super::redact::Redactor;
-use super::start::{self, Start};
+use super::start::{self, Shell, Start};
 use super::table::RawPid;
 use super::wire::{Fault, Order, Refusal};
 
@@ -17,33 +17,54 @@ pub(super) struct Launched {
     pub(super) outputs: Vec<Output>,
 }
 
-/// Starts a command as the leader of a session of its own.
-pub(super) fn launch(order: &Order, mark: &str) -> Result<Launched, Refusal> {
-    let refuse = |fault, reason: String| Refusal { fault, program: program(order).to_owned(), reason };
-    let machine =
-        |what: &str, error: &dyn std::fmt::Display| refuse(Fault::Machine, format!("{what}: {error}"));
-    if order.argv.is_empty() {
-        return Err(refuse(Fault::Command, "the command is empty".to_owned()));
+/// What is kept from one command to the next.
+#[derive(Debug)]
+pub(super) struct Launcher {
+    /// Every command's standard input.
+    nothing: File,
+    shell: Shell,
+    /// The warden's mark.
+    mark: String,
+}
+
+impl Launcher {
+    /// # Errors
+    /// If there is no empty file to read from.
+    pub(super) fn new(mark: String) -> io::Result<Self> {
+        Ok(Self { nothing: File::open("/dev/null")?, shell: Shell::default(), mark })
     }
-    let log = open_log(order)
-        .map_err(|error| machine(&format!("its log {} cannot be opened", order.log), &error))?;
-    let mut outputs = Vec::new();
-    let streams = streams(order, log, &mut outputs)
-        .map_err(|error| machine("its output cannot be prepared", &error))?;
-    let marks = [(MARKS[0], order.attempt.as_str()), (MARKS[1], mark)];
-    let given = order.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let given = given.filter(|(name, _)| marks.iter().all(|(mark, _)| mark != name));
-    let start = Start {
-        argv: &order.argv,
-        env: given.chain(marks).collect(),
-        folder: order.folder.as_str(),
-        streams,
-    };
-    let pid = start::start(&start).map_err(|error| {
-        let (fault, reason) = explain(order, &error);
-        refuse(fault, reason)
-    })?;
-    Ok(Launched { pid, outputs })
+
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// Starts a command as the leader of a session of its own.
+    pub(super) fn launch(&mut self, order: &Order) -> Result<Launched, Refusal> {
+        let refuse = |fault, reason: String| Refusal { fault, program: program(order).to_owned(), reason };
+        let machine =
+            |what: &str, error: &dyn std::fmt::Display| refuse(Fault::Machine, format!("{what}: {error}"));
+        if order.argv.is_empty() {
+            return Err(refuse(Fault::Command, "the command is empty".to_owned()));
+        }
+        let log = open_log(order)
+            .map_err(|error| machine(&format!("its log {} cannot be opened", order.log), &error))?;
+        let streams =
+            streams(order, log).map_err(|error| machine("its output cannot be prepared", &error))?;
+        let marks = [(MARKS[0], order.attempt.as_str()), (MARKS[1], self.mark.as_str())];
+        let given = order.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let given = given.filter(|(name, _)| marks.iter().all(|(mark, _)| mark != name));
+        let start = Start {
+            argv: &order.argv,
+            env: given.chain(marks).collect(),
+            folder: order.folder.as_str(),
+            streams: [self.nothing.as_fd(), streams.stdout(), streams.stderr.as_fd()],
+        };
+        let pid = start::start(&start, &mut self.shell).map_err(|error| {
+            let (fault, reason) = explain(order, &error);
+            refuse(fault, reason)
+        })?;
+        Ok(Launched { pid, outputs: streams.outputs })
+    }
 }
 
 fn program(order: &Order) -> &str {
@@ -54,25 +75,39 @@ fn open_log(order: &Order) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(&order.log)
 }
 
-/// Stdin, stdout and stderr. The first is empty. Without secrets the others are the log itself, so that it grows while the command
-/// runs and keeps their order; with secrets both are one pipe.
-fn streams(order: &Order, log: File, outputs: &mut Vec<Output>) -> io::Result<[File; 3]> {
-    let nothing = File::open("/dev/null")?;
-    let (out, err) = if order.redact.is_empty() {
-        (log.try_clone()?, log)
+/// Where a command writes. Without secrets both streams are the log itself, so that it grows while the command runs and keeps
+/// their order; with secrets both are one pipe.
+struct Streams {
+    /// Only if it is another one than stderr.
+    stdout: Option<OwnedFd>,
+    stderr: OwnedFd,
+    outputs: Vec<Output>,
+}
+
+impl Streams {
+    fn stdout(&self) -> BorrowedFd<'_> {
+        self.stdout.as_ref().unwrap_or(&self.stderr).as_fd()
+    }
+}
+
+fn streams(order: &Order, log: File) -> io::Result<Streams> {
+    let mut outputs = Vec::new();
+    let stderr = if order.redact.is_empty() {
+        log.into()
     } else {
         let redactor = Redactor::new(&order.redact).map_err(io::Error::other)?;
         let (output, writer) = Output::redacted(log, redactor)?;
         outputs.push(output);
-        let writer = File::from(OwnedFd::from(writer));
-        (writer.try_clone()?, writer)
+        writer.into()
     };
-    if !order.capture {
-        return Ok([nothing, out, err]);
-    }
-    let (output, writer) = Output::kept()?;
-    outputs.push(output);
-    Ok([nothing, OwnedFd::from(writer).into(), err])
+    let stdout = if order.capture {
+        let (output, writer) = Output::kept()?;
+        outputs.push(output);
+        Some(writer.into())
+    } else {
+        None
+    };
+    Ok(Streams { stdout, stderr, outputs })
 }
 
 /// Why a command could not be executed, in words: the system's own do not say what was not found.

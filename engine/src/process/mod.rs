@@ -1,13 +1,13 @@
 //! The door to child processes: a warden that starts them, watches them and lets none of them outlive its owner.
 //!
 //! One helper process per engine, the *warden*, starts every command. It is small and does nothing else, so that it is
-//! there when the engine is not: when the engine's end of their socket closes, for whatever reason, it kills every
+//! there when the engine is not: when the engine's end of the pipe between them closes, for whatever reason, it kills every
 //! descendant and ends. Whatever a command leaves behind, also what left its process group or session, falls to the
 //! warden (it is a subreaper) and is killed before the end of the command is told: nothing writes to outputs afterwards.
 //! If warden and engine are both killed, the leaders die by their death signal, and [`sweep()`] finds the rest.
 //!
 //! ```text
-//! engine: handle ──socket, JSON lines (wire)──▶ warden ─ launch ─ start, output, redact
+//! engine: handle ──pipes, JSON lines (wire)───▶ warden ─ launch ─ start, output, redact
 //!                     │                              └ family ─ table
 //!                     └ load, gpu: what they use while they run
 //! ```

@@ -4,7 +4,7 @@
 //! step cost beside its own processes. So the child shares the memory of its parent, which stands still until the child is another program:
 //! what `vfork` and `posix_spawn` do, of which neither can give it the death signal that it needs.
 
-use std::fs::File;
+use std::os::fd::BorrowedFd;
 
 /// A process to start.
 pub(super) struct Start<'a> {
@@ -15,7 +15,32 @@ pub(super) struct Start<'a> {
     /// Where it works (absolute).
     pub(super) folder: &'a str,
     /// Its standard streams, none of which has the number of one here.
-    pub(super) streams: [File; 3],
+    pub(super) streams: [BorrowedFd<'a>; 3],
+}
+
+/// The program that runs nearly all commands.
+const SHELL_NAME: &str = "sh";
+
+/// Where the shell was found last: each command would look for it in every folder of `PATH` again, at the time that the place
+/// of the one before stands empty.
+#[derive(Debug, Default)]
+pub(super) struct Shell {
+    /// For this `PATH`.
+    path: String,
+    place: Option<String>,
+}
+
+impl Shell {
+    /// Where it is, if that is known for this `PATH`.
+    fn known(&self, program: &str, path: &str) -> Option<&String> {
+        self.place.as_ref().filter(|_| program == SHELL_NAME && self.path == path)
+    }
+
+    fn note(&mut self, program: &str, path: &str, place: &str) {
+        if program == SHELL_NAME && self.known(program, path).is_none_or(|known| known != place) {
+            *self = Self { path: path.to_owned(), place: Some(place.to_owned()) };
+        }
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -29,7 +54,7 @@ mod linux {
     use std::io;
     use std::os::fd::{AsRawFd as _, RawFd};
 
-    use super::Start;
+    use super::{Shell, Start};
     use crate::process::sys;
     use crate::process::table::RawPid;
 
@@ -50,11 +75,14 @@ mod linux {
         folder: *const c_char,
         streams: [RawFd; 3],
         parent: c_int,
+        /// Which of the programs was tried last.
+        tried: usize,
         /// The number of the error that kept it from becoming the program.
         error: c_int,
     }
 
-    pub(in crate::process) fn start(wanted: &Start<'_>) -> io::Result<RawPid> {
+    /// Starts it; the process.
+    pub(in crate::process) fn start(wanted: &Start<'_>, shell: &mut Shell) -> io::Result<RawPid> {
         let text = |text: &str| CString::new(text).map_err(io::Error::from);
         let argv: Vec<CString> = wanted.argv.iter().map(|word| text(word)).collect::<io::Result<_>>()?;
         let env: Vec<CString> = wanted
@@ -62,8 +90,8 @@ mod linux {
             .iter()
             .map(|(name, value)| text(&format!("{name}={value}")))
             .collect::<io::Result<_>>()?;
-        let programs: Vec<CString> =
-            places(wanted).iter().map(|path| text(path)).collect::<io::Result<_>>()?;
+        let places = places(wanted, shell);
+        let programs: Vec<CString> = places.iter().map(|path| text(path)).collect::<io::Result<_>>()?;
         let folder = text(wanted.folder)?;
         let ended = |texts: &[CString]| -> Vec<*const c_char> {
             texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
@@ -75,6 +103,7 @@ mod linux {
             folder: folder.as_ptr(),
             streams: std::array::from_fn(|stream| wanted.streams[stream].as_raw_fd()),
             parent: rustix::process::getpid().as_raw_pid(),
+            tried: 0,
             error: 0,
         };
         let mut stack: Vec<u128> = Vec::with_capacity(STACK);
@@ -101,21 +130,29 @@ mod linux {
             sys::wait_for(pid);
             return Err(io::Error::from_raw_os_error(child.error));
         }
+        if let (Some(program), Some(place)) = (wanted.argv.first(), places.get(child.tried)) {
+            shell.note(program, search_path(wanted), place);
+        }
         Ok(pid)
     }
 
+    /// Where programs are looked for.
+    fn search_path<'a>(wanted: &'a Start<'_>) -> &'a str {
+        wanted.env.iter().rev().find(|(name, _)| *name == "PATH").map_or(USUAL, |(_, path)| path)
+    }
+
     /// The paths at which the program may be, in order.
-    fn places(wanted: &Start<'_>) -> Vec<String> {
+    fn places(wanted: &Start<'_>, shell: &Shell) -> Vec<String> {
         let Some(program) = wanted.argv.first() else { return Vec::new() };
         if program.contains('/') {
             return vec![program.clone()];
         }
-        let path = wanted.env.iter().rev().find(|(name, _)| *name == "PATH").map_or(USUAL, |(_, path)| path);
+        let path = search_path(wanted);
         let below = |folder: &str| match folder {
             "" => program.clone(),
             folder => format!("{folder}/{program}"),
         };
-        path.split(':').map(below).collect()
+        shell.known(program, path).cloned().into_iter().chain(path.split(':').map(below)).collect()
     }
 
     /// The child: it becomes the program, or notes why it could not.
@@ -153,6 +190,7 @@ mod linux {
         let mut last = io::Error::from_raw_os_error(libc::ENOENT);
         for place in 0..child.programs.len() {
             let program = child.programs[place];
+            child.tried = place;
             // SAFETY: program, arguments and variables are texts that end with a zero byte, in lists that end with null, and
             // live as long as `child`. The arguments begin after the free place.
             unsafe { libc::execve(program, child.argv.as_ptr().add(1), child.env.as_ptr()) };
@@ -179,14 +217,15 @@ pub(super) use linux::start;
 
 /// Starts it; the process.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn start(wanted: &Start<'_>) -> std::io::Result<super::table::RawPid> {
+pub(super) fn start(wanted: &Start<'_>, _shell: &mut Shell) -> std::io::Result<super::table::RawPid> {
     use std::io;
     use std::process::Command;
     let (program, arguments) = wanted.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
     command.args(arguments).current_dir(wanted.folder).env_clear().envs(wanted.env.iter().copied());
     let [stdin, stdout, stderr] = &wanted.streams;
-    command.stdin(stdin.try_clone()?).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+    let own = |stream: &BorrowedFd<'_>| stream.try_clone_to_owned();
+    command.stdin(own(stdin)?).stdout(own(stdout)?).stderr(own(stderr)?);
     super::sys::make_leader(&mut command, rustix::process::getpid());
     let child = command.spawn()?;
     i32::try_from(child.id()).map_err(io::Error::other)

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::FileExt as _;
 
 /// A process id as the kernel writes it.
 pub(super) type RawPid = i32;
@@ -81,9 +82,7 @@ pub(super) fn children(pid: RawPid) -> Vec<RawPid> {
     let mut children = Vec::new();
     for thread in threads.flatten() {
         match fs::read_to_string(thread.path().join("children")) {
-            Ok(list) => {
-                children.extend(list.split_ascii_whitespace().filter_map(|id| id.parse::<RawPid>().ok()));
-            }
+            Ok(list) => children.extend(numbers(&list)),
             // A kernel without these lists, or a thread that has just ended.
             Err(error) if error.kind() == ErrorKind::NotFound && thread.path().exists() => {
                 return children_by_parent(pid);
@@ -92,6 +91,53 @@ pub(super) fn children(pid: RawPid) -> Vec<RawPid> {
         }
     }
     children
+}
+
+/// The children of this process, which asks for them again and again: the lists of its threads stay open.
+pub(super) struct OwnChildren {
+    lists: Vec<File>,
+}
+
+impl OwnChildren {
+    /// To be called by the thread that starts children: what loses its parent falls to the first thread, which is another one if
+    /// this is a part of a larger program.
+    pub(super) fn new() -> Self {
+        let me = rustix::process::getpid().as_raw_pid();
+        let threads = fs::read_dir(format!("/proc/{me}/task")).into_iter().flatten().flatten();
+        Self { lists: threads.filter_map(|thread| File::open(thread.path().join("children")).ok()).collect() }
+    }
+
+    /// Those of this moment, dead ones included that nobody has waited for.
+    pub(super) fn now(&self) -> Vec<RawPid> {
+        let read: io::Result<Vec<Vec<u8>>> = self.lists.iter().map(from_the_beginning).collect();
+        match read {
+            Ok(lists) if !lists.is_empty() => lists
+                .iter()
+                .flat_map(|list| numbers(&String::from_utf8_lossy(list)).collect::<Vec<_>>())
+                .collect(),
+            // A kernel without these lists, or a thread that has ended.
+            _ => children(rustix::process::getpid().as_raw_pid()),
+        }
+    }
+}
+
+/// What the kernel says now in a file that was read before.
+fn from_the_beginning(file: &File) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        match file.read_at(&mut piece, content.len() as u64) {
+            Ok(0) => return Ok(content),
+            Ok(length) => content.extend_from_slice(&piece[..length]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The process ids of a list.
+fn numbers(list: &str) -> impl Iterator<Item = RawPid> {
+    list.split_ascii_whitespace().filter_map(|id| id.parse().ok())
 }
 
 fn children_by_parent(pid: RawPid) -> Vec<RawPid> {

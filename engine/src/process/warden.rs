@@ -1,8 +1,8 @@
 //! The warden's side: one loop that takes orders, starts, watches and clears away. One thread, so that nothing can run
 //! between a process's end and the look at what it left.
 
-use std::io::{self, PipeReader, Stdin};
-use std::os::fd::AsFd as _;
+use std::io::{self, PipeReader, Stderr, Stdin};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use rustix::process::Signal;
 
 use super::command::{Rank, Status};
 use super::family::{self, Ending, Family, Member, Phase};
-use super::launch::launch;
+use super::launch::Launcher;
 use super::sys::{self, Dead, Reaped};
 use super::table;
 use super::wire::{End, Fault, Order, Refusal, Report, Request};
@@ -24,28 +24,30 @@ const CLEARING_PAUSE: Duration = Duration::from_millis(5);
 /// How long it is not told that a command was started, if nothing else is to be told: many have ended by then.
 const HOLD: Duration = Duration::from_millis(4);
 
-/// What `tidemill warden` runs: it serves the engine at the other end of the socket that is its standard input, and when
+/// What `tidemill warden` runs: it serves the engine at the other ends of the pipes that are its standard input and error, and when
 /// the engine is gone, kills all its descendants and ends.
 #[must_use]
 pub fn warden_main() -> ExitCode {
-    let engine = io::stdin();
-    let is_socket = rustix::fs::fstat(&engine)
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket);
-    if !is_socket {
+    if !is_pipe(&io::stdin()) || !is_pipe(&io::stderr()) {
         // Someone typed the hidden command by hand.
         return ExitCode::from(2);
     }
-    match Watch::begin(engine) {
+    match Watch::begin() {
         Ok(watch) => watch.serve(),
         Err(_) => ExitCode::FAILURE,
     }
 }
 
+fn is_pipe(stream: &impl AsFd) -> bool {
+    rustix::fs::fstat(stream).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+}
+
 struct Watch {
-    engine: Stdin,
+    requests: Stdin,
+    reports: Stderr,
     /// Readable when a child ended.
     deaths: PipeReader,
-    mark: String,
+    launcher: Launcher,
     family: Family,
     /// Commands that are held until there is a place for them.
     waiting: Vec<Waiting>,
@@ -72,7 +74,7 @@ enum Engine {
 }
 
 impl Watch {
-    fn begin(engine: Stdin) -> io::Result<Self> {
+    fn begin() -> io::Result<Self> {
         sys::ignore_endings()?;
         sys::keep_descriptors();
         let deaths = sys::child_signals()?;
@@ -81,10 +83,11 @@ impl Watch {
         rustix::process::umask(rustix::fs::Mode::WGRP | rustix::fs::Mode::WOTH);
         let mark = table::mark(rustix::process::getpid().as_raw_pid());
         Ok(Self {
-            engine,
+            requests: io::stdin(),
+            reports: io::stderr(),
             deaths,
-            mark,
-            family: Family::default(),
+            launcher: Launcher::new(mark)?,
+            family: Family::new(),
             waiting: Vec::new(),
             unread: Vec::new(),
             held: Vec::new(),
@@ -93,7 +96,7 @@ impl Watch {
     }
 
     fn serve(mut self) -> ExitCode {
-        let mut engine = self.tell(&Report::Ready(self.mark.clone()));
+        let mut engine = self.tell(&Report::Ready(self.launcher.mark().to_owned()));
         while engine == Engine::Listens {
             let called = self.wait();
             if self.held_for().is_some_and(|held| held >= HOLD) {
@@ -117,7 +120,7 @@ impl Watch {
     /// Sleeps until there is something to do; true if the engine calls.
     fn wait(&self) -> bool {
         let mut sources =
-            vec![PollFd::new(&self.engine, PollFlags::IN), PollFd::new(&self.deaths, PollFlags::IN)];
+            vec![PollFd::new(&self.requests, PollFlags::IN), PollFd::new(&self.deaths, PollFlags::IN)];
         let outputs = self.family.members().flat_map(|member| &member.outputs);
         sources.extend(
             outputs.filter_map(|output| Some(PollFd::from_borrowed_fd(output.source()?, PollFlags::IN))),
@@ -152,7 +155,7 @@ impl Watch {
     /// Reads what the engine sent, and does what is complete.
     fn take_requests(&mut self) -> Engine {
         let mut chunk = [0; 1 << 16];
-        match rustix::io::read(&self.engine, &mut chunk) {
+        match rustix::io::read(&self.requests, &mut chunk) {
             Ok(0) => return Engine::Gone,
             Ok(count) => self.unread.extend_from_slice(&chunk[..count]),
             Err(Errno::INTR | Errno::AGAIN) => return Engine::Listens,
@@ -196,7 +199,7 @@ impl Watch {
             Request::Terminate(id) => {
                 if let Some(member) = self.family.get_mut(id) {
                     member.ending = Ending::Grace;
-                    self.family.signal(id, Signal::TERM, &self.mark);
+                    self.family.signal(id, Signal::TERM, self.launcher.mark());
                 }
             }
             Request::Kill(id) => self.kill(id),
@@ -208,13 +211,13 @@ impl Watch {
     fn kill(&mut self, id: u64) {
         if let Some(member) = self.family.get_mut(id) {
             member.ending = Ending::Kill;
-            self.family.signal(id, Signal::KILL, &self.mark);
+            self.family.signal(id, Signal::KILL, self.launcher.mark());
         }
     }
 
     fn spawn(&mut self, order: Order) -> Engine {
         let id = order.id;
-        match launch(&order, &self.mark) {
+        match self.launcher.launch(&order) {
             Ok(launched) => {
                 let member = Member {
                     attempt: order.attempt,
@@ -239,7 +242,7 @@ impl Watch {
         while let Reaped::One(dead) = sys::reap() {
             self.family.died(dead);
         }
-        for (id, member) in self.family.clear(&self.mark) {
+        for (id, member) in self.family.clear(self.launcher.mark()) {
             let Phase::Clearing(dead) = member.phase else { continue };
             let ended_well = dead.status == Status::Code(0) && member.ending == Ending::Kill;
             let follower = match member.kind.filter(|_| ended_well).and_then(|kind| self.follower(kind)) {
@@ -299,7 +302,7 @@ impl Watch {
         let lines = std::mem::take(&mut self.held);
         let mut rest = lines.as_slice();
         while !rest.is_empty() {
-            match rustix::io::write(&self.engine, rest) {
+            match rustix::io::write(&self.reports, rest) {
                 Ok(count) => rest = &rest[count..],
                 Err(Errno::INTR) => {}
                 Err(_) => return Engine::Gone,

@@ -1,4 +1,4 @@
-//! What engine and warden say to each other: one JSON document per line, over a socket that no other process has.
+//! What engine and warden say to each other: one JSON document per line, over two pipes that no other process has.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
