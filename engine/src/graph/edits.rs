@@ -9,8 +9,9 @@ use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use tidemill_cache::{Cache, Digest};
 
+use super::redrawn::redrawn;
 use super::tests::catalog;
-use super::{Graph, load, stash, stashed};
+use super::{Graph, Outline, keep, load, stash, stashed};
 use crate::interface::Catalog;
 use crate::spec::LoadRequest;
 
@@ -157,6 +158,7 @@ fn head(number: i64) -> String {
 #[derive(Debug, Default)]
 struct Tally {
     patched: u32,
+    redrawn: u32,
     whole: u32,
     wrong: u32,
 }
@@ -182,7 +184,8 @@ fn sequences(count: u64) -> Tally {
     }
     // Each way is gone often, or this says little.
     let least = u32::try_from(count).unwrap();
-    assert!(tally.patched > least && tally.whole > least && tally.wrong > least, "{tally:?}");
+    let Tally { patched, redrawn, whole, wrong } = tally;
+    assert!(patched.min(whole).min(wrong) > least && redrawn > least / 4, "{tally:?}");
     tally
 }
 
@@ -218,10 +221,16 @@ fn sequence(seed: u64, tally: &mut Tally) {
                         panic!("{}", told(part));
                     }
                 }
+                let outline = Outline::of(&whole).to_bytes();
+                tally.redrawn += u32::from(redrawn(&cache, &found).is_some());
+                if keep(&cache, &found).unwrap().digest != Digest::of(&outline) {
+                    panic!("{}", told("outline"));
+                }
             }
             (None, Ok(mut whole)) => {
                 tally.whole += 1;
                 stash(&cache, &name, &mut whole, &text);
+                keep(&cache, &whole).unwrap();
             }
         }
         file = edited;

@@ -6,11 +6,12 @@ use tidemill_cache::{Artifact, Cache, CacheError, Digest};
 
 use super::Graph;
 use super::outline::{Outline, VERSION};
+use super::redrawn::redrawn;
 
 /// Where the outlines of graphs are remembered.
 const SPACE: &str = "outline";
 /// The largest outline that is read, in bytes.
-const LIMIT: u64 = 1 << 30;
+pub(super) const LIMIT: u64 = 1 << 30;
 
 /// Keeps the outline of a graph, if it is not kept already. None if it cannot be, which is no reason not to run.
 #[must_use]
@@ -19,7 +20,8 @@ pub fn keep(cache: &Cache, graph: &Graph) -> Option<Artifact> {
     if let Some(known) = remembered(cache, &name) {
         return Some(known);
     }
-    match cache.put(&Outline::of(graph).to_bytes()) {
+    let outline = redrawn(cache, graph).unwrap_or_else(|| Outline::of(graph).to_bytes());
+    match cache.put(&outline) {
         Ok(outline) => {
             if let Ok(bytes) = serde_json::to_vec(&outline) {
                 cache.remember(SPACE, name.as_bytes(), &bytes);
@@ -47,14 +49,15 @@ pub fn kept(cache: &Cache, outline: &Artifact) -> Result<Option<Outline>, CacheE
     }
 }
 
-fn remembered(cache: &Cache, name: &Digest) -> Option<Artifact> {
+/// The outline of this name, if it is kept.
+pub(super) fn remembered(cache: &Cache, name: &Digest) -> Option<Artifact> {
     let known: Artifact = serde_json::from_slice(&cache.recall(SPACE, name.as_bytes())?).ok()?;
     cache.available(&known).ok()?.then_some(known)
 }
 
 /// What an outline follows from: the text of the pipeline, the parameters, the steps that globs and matrices made, and the
 /// built-in steps, which belong to the version of this program.
-fn name(graph: &Graph) -> Digest {
+pub(super) fn name(graph: &Graph) -> Digest {
     let mut bytes = Vec::with_capacity(64 * (graph.steps.len() + 1));
     let mut add = |part: &[u8]| {
         bytes.extend((part.len() as u64).to_le_bytes());

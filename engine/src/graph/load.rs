@@ -45,6 +45,7 @@ fn build(spec: Spec<'_>, request: &LoadRequest<'_>, problems: &mut Problems) -> 
         overrides: spec.params.overrides,
         name: None,
         definitions: Vec::new(),
+        edit: None,
         globs,
         origins,
         steps,

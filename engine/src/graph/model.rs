@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use tidemill_cache::{Digest, RelPath};
 
-use super::{Origins, Skeleton, Steps};
+use super::{Edit, Origins, Skeleton, Steps};
 use crate::Value;
 use crate::few::Few;
 use crate::interface::OutputKind;
@@ -76,6 +76,8 @@ pub struct Graph {
     pub skeleton: Arc<Skeleton>,
     /// A topological order: every step after all that it depends on; ties in the order of the file.
     pub order: Vec<StepIndex>,
+    /// What was edited, if it was made of a kept one.
+    pub edit: Option<Edit>,
 }
 
 impl Graph {

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::origin::Origin;
 use super::skeleton::watches;
-use super::{Graph, Origins, Source, Step, StepIndex, load};
+use super::{Edit, Graph, Origins, Source, Step, StepIndex, keep, load};
 use crate::few::Few;
 use crate::spec::{LARGEST, LoadRequest};
 
@@ -22,6 +22,7 @@ pub(super) fn patched(mut graph: Graph, before: &str, request: &LoadRequest<'_>)
         return None;
     }
     let changed = Changed::of(graph.origins.parts()?, before, request.text)?;
+    graph.edit = changed.edit(&graph);
     let family = family(&graph, changed.parts.clone())?;
     let (text, begin) = reduced(&graph, before, &changed, &family)?;
     let small = load(&LoadRequest { text: &text, ..*request }).ok()?;
@@ -83,6 +84,14 @@ impl<'a> Changed<'a> {
         // The next header still has to begin on a line of its own.
         let is_whole = new_end == now.len() || new.ends_with('\n');
         is_whole.then_some(Self { parts: first..last + 1, begin, old, new })
+    }
+
+    /// What is to be known for the outline.
+    fn edit(&self, graph: &Graph) -> Option<Edit> {
+        let lines = |text: &str| text.matches('\n').count();
+        let steps = self.parts.clone().filter_map(|part| graph.origins.combinations(part).next());
+        (lines(self.old) == lines(self.new))
+            .then(|| Edit { outline: keep::name(graph), steps: steps.map(StepIndex::new).collect() })
     }
 
     /// Where the steps come from now: the changed ones from where they are in the small file, in which they begin at `begin`; those

@@ -155,6 +155,7 @@ fn kept(cache: &Cache, name: &Digest) -> Option<Graph> {
         order: head.order,
         name: Some(*name),
         definitions: head.definitions,
+        edit: None,
         steps: Steps::on(Arc::new(Kept { stashed, begin, ends: head.ends }), count),
     })
 }
