@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::records::tests::new_result;
     use crate::scene::Scene;
-    use crate::{Key, NewResult, Steps};
+    use crate::{NewResult, Steps};
 
     #[test]
     fn what_is_asked_for_often_is_read_at_once_and_stays_true() {
@@ -178,10 +178,9 @@ mod tests {
     fn results_are_found_as_if_nothing_was_read_ahead() {
         let scene = Scene::new();
         let publish = |step: &str| {
-            let key = Key::of_recipe(step.as_bytes());
             let artifact = scene.cache.put(step.as_bytes()).unwrap();
             let new = NewResult { step: step.to_owned(), ..new_result(0, artifact) };
-            scene.cache.publish(&key, new).unwrap();
+            scene.cache.publish(step.as_bytes(), new).unwrap();
         };
         let count = |step: &str, steps: fn(&str) -> Steps<'_>| {
             scene.cache.results_of("story", steps(step), 9).unwrap().count()

@@ -3,7 +3,7 @@
 //! A blob is *sound* if its stamp is the recorded one; otherwise it is read again, and removed if it was damaged. All blobs
 //! have one fixed modification time, so that even a write within the same tick of the clock shows.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::UNIX_EPOCH;
@@ -215,7 +215,11 @@ impl Cache {
 
 /// Gives a file the mode and the time of a blob, if it has not, and opens it. Invalid data: it is no file.
 pub(crate) fn seal(path: &Utf8Path, blob: Blob) -> io::Result<File> {
-    let metadata = fs::symlink_metadata(path)?;
+    seal_seen(path, &fs::symlink_metadata(path)?, blob)
+}
+
+/// The same for what was just looked at, without following a link.
+pub(crate) fn seal_seen(path: &Utf8Path, metadata: &Metadata, blob: Blob) -> io::Result<File> {
     if !metadata.is_file() {
         return Err(io::ErrorKind::InvalidData.into());
     }
@@ -223,7 +227,7 @@ pub(crate) fn seal(path: &Utf8Path, blob: Blob) -> io::Result<File> {
         fs::set_permissions(path, Permissions::from_mode(blob.mode()))?;
     }
     let file = File::open(path)?;
-    if !Stamp::of(&metadata).has_blob_time() {
+    if !Stamp::of(metadata).has_blob_time() {
         file.set_modified(UNIX_EPOCH + BLOB_TIME)?;
     }
     Ok(file)

@@ -112,7 +112,7 @@ mod tests {
         let artifact = cache.put(&[number]).unwrap();
         let finished = jiff::Timestamp::from_second(i64::from(number)).unwrap();
         cache
-            .publish(&key, NewResult { step: step.to_owned(), finished, ..new_result(0, artifact) })
+            .publish(&[number], NewResult { step: step.to_owned(), finished, ..new_result(0, artifact) })
             .unwrap();
         key
     }

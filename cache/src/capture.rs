@@ -1,13 +1,13 @@
 //! Taking in what a step wrote: its files are moved into the store, not copied.
 
-use std::fs;
+use std::fs::{self, Metadata};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::cache::absolute;
 use crate::layout::Blob;
 use crate::look::{file_artifact, files, is_absent, manifest_of, read_all};
-use crate::scan::{FileFacts, Found, Owner, allow, scan};
+use crate::scan::{FileFacts, Found, Owner, allow_seen, scan};
 use crate::stamp::Stamp;
 use crate::take_in::{How, Incoming};
 use crate::{Artifact, Cache, CacheError, Digest, IgnoreRules};
@@ -33,8 +33,8 @@ impl Cache {
         let artifact = if own.is_dir() {
             self.capture_folder(&path, rules, Owner::Us)?
         } else if own.is_file() {
-            allow(&path, 0o400)?;
-            self.capture_file(&path, How::Move)?
+            allow_seen(&path, &own, 0o400)?;
+            self.capture_file(&path, &own, How::Move)?
         } else {
             return Err(CacheError::Special { path });
         };
@@ -52,15 +52,14 @@ impl Cache {
         if metadata.is_dir() {
             self.capture_folder(link, rules, Owner::Project).map(Some)
         } else if metadata.is_file() {
-            self.capture_file(link, How::Copy).map(Some)
+            self.capture_file(link, &metadata, How::Copy).map(Some)
         } else {
             Err(CacheError::Special { path: link.to_owned() })
         }
     }
 
-    fn capture_file(&self, path: &Utf8Path, how: How) -> Result<Artifact, CacheError> {
-        let metadata = fs::metadata(path).map_err(CacheError::io("read", path))?;
-        let facts = FileFacts::of(&metadata);
+    fn capture_file(&self, path: &Utf8Path, metadata: &Metadata, how: How) -> Result<Artifact, CacheError> {
+        let facts = FileFacts::of(metadata);
         let (digest, stamp) = read_all(&[&path.to_owned()])?[0];
         let blob = Blob { digest, executable: facts.executable };
         let how = if facts.names > 1 { How::Copy } else { how };

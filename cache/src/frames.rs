@@ -2,9 +2,10 @@
 //!
 //! The steps of a matrix all have the same folders, so making one of these step folders is a rename, and clearing it away is
 //! another. A frame carries nothing of its past: it was walked through and emptied after its last process had ended, its folders
-//! have the mode that they were made with, and what has another owner or extended attributes is not used again.
+//! have the mode that they were made with, and what has another owner or extended attributes is not used again. Folders that no
+//! step touched since they were found like that need not be walked through again: their stamps tell.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -17,6 +18,7 @@ use crate::discard::Linked;
 use crate::parts::{is_plain, rename_to_free};
 use crate::scan::allow;
 use crate::shelf::Shelf;
+use crate::stamp::{Clock, Stamp};
 use crate::{Cache, CacheError};
 
 /// So many are kept at most.
@@ -28,6 +30,11 @@ pub struct Frame {
     /// Relative to the step folder, parents first.
     folders: Arc<BTreeSet<Utf8PathBuf>>,
     mode: u32,
+    device: u64,
+    /// The stamps of those that nothing but folders of the frame lay in when it was cleared, and that were left alone then.
+    at_rest: Arc<BTreeMap<Utf8PathBuf, Stamp>>,
+    /// What time it was when the step got it, if that tells anything.
+    given: Option<Clock>,
 }
 
 /// The frames that this process keeps.
@@ -42,9 +49,17 @@ pub(crate) fn frames(folder: Utf8PathBuf) -> Frames {
 #[derive(Default)]
 struct Contents {
     /// Parents first.
-    folders: Vec<(Utf8PathBuf, Metadata)>,
+    folders: Vec<Used>,
     files: Vec<(Utf8PathBuf, Metadata)>,
     linked: Vec<Linked>,
+}
+
+/// A folder in a step folder that was used.
+struct Used {
+    path: Utf8PathBuf,
+    metadata: Metadata,
+    /// Whether nobody touched it since it was last cleared.
+    is_at_rest: bool,
 }
 
 impl Frame {
@@ -57,30 +72,54 @@ impl Frame {
                 made => made?,
             }
         }
-        Ok(Self { folders: Arc::new(folders), mode: fs::symlink_metadata(at)?.mode() & 0o7777 })
+        let metadata = fs::symlink_metadata(at)?;
+        let (mode, device) = (metadata.mode() & 0o7777, metadata.dev());
+        Ok(Self { folders: Arc::new(folders), mode, device, at_rest: Arc::default(), given: None })
     }
 
-    /// Makes the used folders be as they were made: whether they are just those, and nobody else's.
-    fn is_restored(&self, at: &Utf8Path, used: &[(Utf8PathBuf, Metadata)]) -> io::Result<bool> {
+    /// Whether this folder of the frame was not touched since it was last cleared: a touch would have changed the stamp, if that
+    /// was older than a tick of the clock when the step got the frame.
+    fn is_at_rest(&self, folder: &Utf8Path, stamp: &Stamp) -> bool {
+        self.at_rest.get(folder) == Some(stamp) && self.given.is_some_and(|clock| clock.has_passed(stamp))
+    }
+
+    /// The folders of the frame that lie in this one.
+    fn inside<'a>(&'a self, folder: &'a Utf8Path) -> impl Iterator<Item = &'a Utf8PathBuf> {
+        self.folders.iter().filter(move |path| path.parent() == Some(folder))
+    }
+
+    /// Makes the used folders, which nothing lies in any more, be as they were made. None if they are others, or somebody else's.
+    fn restored(&self, at: &Utf8Path, contents: &Contents) -> io::Result<Option<Self>> {
+        let emptied = contents.files.iter().map(|(path, _)| path);
+        let emptied = emptied.chain(contents.linked.iter().map(|linked| &linked.path));
+        let mut touched: BTreeSet<&Utf8Path> = emptied.filter_map(|path| path.parent()).collect();
         let mut found = 0;
-        for (path, metadata) in used.iter().rev() {
-            let own = path.strip_prefix(at).map_err(io::Error::other)?;
-            if own.as_str().is_empty() {
-                // The step folder itself.
-            } else if self.folders.contains(own) {
-                found += 1;
-            } else {
-                fs::remove_dir(path)?;
+        let mut at_rest = BTreeMap::new();
+        for used in contents.folders.iter().rev() {
+            let own = used.path.strip_prefix(at).map_err(io::Error::other)?;
+            let is_root = own.as_str().is_empty();
+            if !is_root && !self.folders.contains(own) {
+                fs::remove_dir(&used.path)?;
+                touched.extend(used.path.parent());
                 continue;
             }
-            if !is_plain(path, metadata) {
-                return Ok(false);
+            found += usize::from(!is_root);
+            if !used.is_at_rest {
+                if !is_plain(&used.path, &used.metadata) {
+                    return Ok(None);
+                }
+                if used.metadata.mode() & 0o7777 != self.mode {
+                    fs::set_permissions(&used.path, Permissions::from_mode(self.mode))?;
+                    touched.insert(&used.path);
+                }
             }
-            if metadata.mode() & 0o7777 != self.mode {
-                fs::set_permissions(path, Permissions::from_mode(self.mode))?;
+            // The stamp of the root changes with its name.
+            if !is_root && !touched.contains(used.path.as_path()) {
+                at_rest.insert(own.to_owned(), Stamp::of(&used.metadata));
             }
         }
-        Ok(found == self.folders.len())
+        let restored = Self { at_rest: Arc::new(at_rest), ..self.clone() };
+        Ok((found == self.folders.len()).then_some(restored))
     }
 }
 
@@ -94,7 +133,10 @@ impl Cache {
         let kept = self.inner.frames.take(|frame| *frame.folders == folders);
         if let Some((path, frame)) = kept {
             match rename_to_free(&path, &at) {
-                Ok(()) => return Ok(frame),
+                Ok(()) => {
+                    let given = self.inner.is_local.then(|| Clock::of_system(frame.device));
+                    return Ok(Frame { given, ..frame });
+                }
                 Err(_) => self.inner.frames.put(path, frame),
             }
         }
@@ -117,7 +159,7 @@ impl Cache {
     /// Whether all that lay there was cleared away, and the frame put aside.
     fn emptied(&self, at: &Utf8Path, frame: &Frame) -> Result<bool, CacheError> {
         let io = CacheError::io("remove", at);
-        let Some(contents) = contents(at)? else { return Ok(false) };
+        let Some(contents) = contents(at, frame)? else { return Ok(false) };
         self.unlink(&contents.linked)?;
         let clear = || -> io::Result<bool> {
             for linked in &contents.linked {
@@ -131,12 +173,10 @@ impl Cache {
                     fs::remove_file(path)?;
                 }
             }
-            if !frame.is_restored(at, &contents.folders)? {
-                return Ok(false);
-            }
+            let Some(frame) = frame.restored(at, &contents)? else { return Ok(false) };
             let Some(path) = self.inner.frames.room() else { return Ok(false) };
             fs::rename(at, &path)?;
-            self.inner.frames.put(path, frame.clone());
+            self.inner.frames.put(path, frame);
             Ok(true)
         };
         clear().map_err(io)
@@ -144,11 +184,17 @@ impl Cache {
 }
 
 /// What lies in a step folder, and every folder can be emptied; none if a name is no UTF-8.
-fn contents(root: &Utf8Path) -> Result<Option<Contents>, CacheError> {
+fn contents(root: &Utf8Path, frame: &Frame) -> Result<Option<Contents>, CacheError> {
     let mut contents = Contents::default();
     let mut next = vec![root.to_owned()];
     while let Some(folder) = next.pop() {
         let metadata = fs::symlink_metadata(&folder).map_err(CacheError::io("read", &folder))?;
+        let own = folder.strip_prefix(root).unwrap_or(&folder);
+        if frame.is_at_rest(own, &Stamp::of(&metadata)) {
+            next.extend(frame.inside(own).map(|inner| root.join(inner)));
+            contents.folders.push(Used { path: folder, metadata, is_at_rest: true });
+            continue;
+        }
         if metadata.mode() & 0o700 != 0o700 {
             allow(&folder, 0o700)?;
         }
@@ -165,7 +211,7 @@ fn contents(root: &Utf8Path) -> Result<Option<Contents>, CacheError> {
                 None => contents.files.push((path, metadata)),
             }
         }
-        contents.folders.push((folder, metadata));
+        contents.folders.push(Used { path: folder, metadata, is_at_rest: false });
     }
     Ok(Some(contents))
 }
@@ -215,6 +261,62 @@ mod tests {
         assert_eq!(inode(&second), made, "it is the same frame");
         assert_eq!(below(&second), ["folder", "folder/in", "tmp"]);
         assert!(["folder", "folder/in", "tmp"].iter().all(|name| mode(&second.join(name)) == usual));
+    }
+
+    /// A step folder that was used twice, so that its quiet folders are at rest, given a third time.
+    fn given_again(scene: &Scene, at: &Utf8Path, shape: &BTreeSet<Utf8PathBuf>) -> Frame {
+        let mut frame = scene.cache.make_frame(at, shape.clone()).unwrap();
+        loop {
+            scene.cache.recycle(at, &frame).unwrap();
+            frame = scene.cache.make_frame(at, shape.clone()).unwrap();
+            let is_at_rest = |name: &Utf8PathBuf| {
+                frame.is_at_rest(name, &Stamp::of(&fs::symlink_metadata(at.join(name)).unwrap()))
+            };
+            if shape.iter().all(is_at_rest) {
+                return frame;
+            }
+        }
+    }
+
+    #[test]
+    fn a_touch_of_a_folder_at_rest_is_seen() {
+        let scene = Scene::new();
+        let at = scene.path("step");
+        let shape = folders(&["folder", "folder/in", "folder/in/deep", "tmp"]);
+        type Touch = fn(&Scene);
+        let touches: [(&str, Touch); 5] = [
+            ("a file", |scene| drop(scene.write("step/tmp/secret", "secret"))),
+            ("a deep file", |scene| drop(scene.write("step/folder/in/deep/secret", "secret"))),
+            ("a folder", |scene| fs::create_dir(scene.path("step/folder/in/more")).unwrap()),
+            ("a mode", |scene| {
+                fs::set_permissions(scene.path("step/tmp"), Permissions::from_mode(0o777)).unwrap();
+            }),
+            ("a file come and gone", |scene| {
+                fs::remove_file(scene.write("step/tmp/secret", "secret")).unwrap();
+            }),
+        ];
+        for (what, touch) in touches {
+            let frame = given_again(&scene, &at, &shape);
+            let usual = mode(&at.join("folder"));
+            touch(&scene);
+            scene.cache.recycle(&at, &frame).unwrap();
+            scene.cache.make_frame(&at, shape.clone()).unwrap();
+            assert_eq!(below(&at), ["folder", "folder/in", "folder/in/deep", "tmp"], "{what}");
+            assert!(shape.iter().all(|name| mode(&at.join(name)) == usual), "{what}");
+            fs::remove_dir_all(&at).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_folder_at_rest_that_is_gone_is_missed() {
+        let scene = Scene::new();
+        let at = scene.path("step");
+        let shape = folders(&["folder", "folder/in", "tmp"]);
+        let frame = given_again(&scene, &at, &shape);
+        fs::remove_dir(at.join("folder/in")).unwrap();
+        scene.cache.recycle(&at, &frame).unwrap();
+        scene.cache.make_frame(&at, shape).unwrap();
+        assert_eq!(below(&at), ["folder", "folder/in", "tmp"]);
     }
 
     #[test]

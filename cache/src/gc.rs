@@ -141,7 +141,8 @@ impl Cache {
         }
         self.inner.index.forget_results(&plan.results);
         for key in &plan.recipes {
-            report.recipes += u64::from(remove(&layout.recipe(key))?);
+            let went_with_its_result = plan.results.binary_search(key).is_ok();
+            report.recipes += u64::from(remove(&layout.recipe(key))? || went_with_its_result);
         }
         for object in &plan.objects {
             let blob = Blob { digest: object.digest, executable: object.executable };
@@ -247,8 +248,8 @@ mod tests {
     use crate::scene::Scene;
     use crate::{Document, IgnoreRules};
 
-    fn recipe(cache: &Cache, number: i64) -> Key {
-        cache.put_recipe(&Document::Int(number).encode().unwrap()).unwrap()
+    fn recipe(number: i64) -> Vec<u8> {
+        Document::Int(number).encode().unwrap()
     }
 
     /// A folder artifact whose files are these numbers.
@@ -263,14 +264,15 @@ mod tests {
     #[test]
     fn young_results_stay_with_their_blobs() {
         let scene = Scene::new();
-        let keys = [recipe(&scene.cache, 1), recipe(&scene.cache, 2)];
+        let recipes = [recipe(1), recipe(2)];
+        let keys = recipes.each_ref().map(|recipe| Key::of_recipe(recipe));
         let mut artifacts = Vec::new();
-        for (key, age) in keys.iter().zip([100, 10]) {
+        for (recipe, age) in recipes.iter().zip([100, 10]) {
             let artifact = scene.cache.put(&[age]).unwrap();
             let finished = Timestamp::now() - Duration::from_secs(u64::from(age));
             scene
                 .cache
-                .publish(key, crate::NewResult { finished, ..new_result(0, artifact.clone()) })
+                .publish(recipe, crate::NewResult { finished, ..new_result(0, artifact.clone()) })
                 .unwrap();
             artifacts.push(artifact);
         }
@@ -298,9 +300,10 @@ mod tests {
             let mut roots = Roots::default();
             let mut reachable = Vec::new();
             for (index, (files, by_key, by_digest)) in steps.iter().enumerate() {
-                let key = recipe(&scene.cache, i64::try_from(index).unwrap());
+                let recipe = recipe(i64::try_from(index).unwrap());
+                let key = Key::of_recipe(&recipe);
                 let artifact = folder(&scene, files);
-                scene.cache.publish(&key, new_result(0, artifact.clone())).unwrap();
+                scene.cache.publish(&recipe, new_result(0, artifact.clone())).unwrap();
                 if *by_key {
                     roots.keys.push(key);
                 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use crate::layout::key_of_results;
+use crate::layout::key_of_record;
 use crate::survey::children;
 use crate::{Cache, Key};
 
@@ -63,7 +63,7 @@ impl KnownKeys {
             Ok(metadata) if metadata.len() / ENTRY > times * LISTED => None,
             Ok(_) => {
                 let paths = children(folder).ok()?;
-                Some(paths.iter().filter_map(|path| key_of_results(path.file_name()?)).collect())
+                Some(paths.iter().filter_map(|path| key_of_record(path.file_name()?)).collect())
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Some(HashSet::new()),
             Err(_) => None,
@@ -80,11 +80,12 @@ mod tests {
     #[test]
     fn it_never_says_that_there_is_none_where_there_was_one() {
         let scene = Scene::new();
-        let key = |number: u32| Key::of_recipe(&number.to_le_bytes());
+        let recipe = |number: u32| number.to_le_bytes();
+        let key = |number: u32| Key::of_recipe(&recipe(number));
         for number in (0..600).step_by(3) {
             let artifact = scene.cache.put(b"content").unwrap();
-            scene.cache.publish(&key(number), new_result(0, artifact.clone())).unwrap();
-            scene.cache.publish(&key(number), new_result(1, artifact)).unwrap();
+            scene.cache.publish(&recipe(number), new_result(0, artifact.clone())).unwrap();
+            scene.cache.publish(&recipe(number), new_result(1, artifact)).unwrap();
             fs::remove_file(scene.cache.inner.layout.first_result(&key(number))).unwrap();
         }
         let known = scene.cache.known_keys();

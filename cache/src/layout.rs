@@ -4,9 +4,9 @@
 //! .gitignore CACHEDIR.TAG version   so that git and backups leave it alone; the format's number
 //! index.db                          the index: may be deleted at any time
 //! objects/ab/<digest>[x]            blobs; `x`: with the executable bit. One inode each, read-only
-//! recipes/ab/<key>                  a recipe's canonical bytes
-//! results/ab/<key>.1                the first action result of a key
+//! results/ab/<key>.1                the first action result of a key, with its recipe
 //! results/ab/<key>/00000002         a later one; `00000002.quarantined`, `00000001.quarantined` here withdraw one
+//! recipes/ab/<key>                  the canonical bytes of a recipe that has no result, or that none holds
 //! inputs/ab/<digest>                what small text files of the project held, what its folders listed; for explanations
 //! changes                           the keys that have got a result or lost one; goes with the results
 //! unsynced                          the boot of the machine in which something was written without being synced
@@ -130,8 +130,8 @@ impl Layout {
     }
 }
 
-/// The key of a file or folder of results, by its name.
-pub(crate) fn key_of_results(name: &str) -> Option<Key> {
+/// The key of a recipe, or of a file or folder of results, by its name.
+pub(crate) fn key_of_record(name: &str) -> Option<Key> {
     name.strip_suffix(FIRST).unwrap_or(name).parse().ok()
 }
 

@@ -130,7 +130,7 @@ mod tests {
 
     fn publish(cache: &Cache, number: u8) {
         let artifact = cache.put(&[number]).unwrap();
-        cache.publish(&key(number), new_result(0, artifact)).unwrap();
+        cache.publish(&[number], new_result(0, artifact)).unwrap();
     }
 
     #[test]

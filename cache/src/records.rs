@@ -1,7 +1,8 @@
 //! Recipes and action results: small immutable records, each under its key.
 //!
-//! A recipe is its canonical bytes, which its key proves. A result is a line with the digest of what follows, then JSON. A
-//! record that is not what it claims to be counts as missing; `verify` reports it.
+//! A recipe is its canonical bytes, which its key proves. A result is a line with the digest of what follows, then JSON. The first
+//! result of a key holds its recipe too, behind the JSON, whose length then stands in the first line: one file for what mostly
+//! comes together. A record that is not what it claims to be counts as missing; `verify` reports it.
 
 use std::fs;
 use std::io;
@@ -9,6 +10,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::index::Noted;
+use crate::layout::key_of_record;
 use crate::survey::children;
 use crate::{ActionResult, Cache, CacheError, Digest, Document, Key, NewResult, record};
 
@@ -56,8 +58,13 @@ impl Cache {
     /// # Errors
     /// If the store cannot be read.
     pub fn recipe(&self, key: &Key) -> Result<Option<Document>, CacheError> {
-        let bytes = read_if_there(&self.inner.layout.recipe(key))?;
-        Ok(bytes.and_then(|bytes| decode_recipe(key, &bytes)))
+        let first = read_if_there(&self.inner.layout.first_result(key))?;
+        let with_it = first.and_then(|bytes| decode_recipe(key, Record::of(&bytes)?.recipe));
+        if with_it.is_some() {
+            return Ok(with_it);
+        }
+        let alone = read_if_there(&self.inner.layout.recipe(key))?;
+        Ok(alone.and_then(|bytes| decode_recipe(key, &bytes)))
     }
 
     /// The keys with a recipe that begin with this text, in order; at most `limit` of them.
@@ -67,10 +74,12 @@ impl Cache {
     pub fn keys_beginning(&self, text: &str, limit: usize) -> Result<Vec<Key>, CacheError> {
         let text = text.to_ascii_lowercase();
         let Some(shard) = text.get(..2) else { return Ok(Vec::new()) };
-        let names = children(&self.inner.layout.recipes().join(shard))?;
+        let mut names = children(&self.inner.layout.results().join(shard))?;
+        names.extend(children(&self.inner.layout.recipes().join(shard))?);
         let names = names.iter().filter_map(|path| path.file_name()).filter(|name| name.starts_with(&text));
-        let mut keys: Vec<Key> = names.filter_map(|name| name.parse().ok()).collect();
+        let mut keys: Vec<Key> = names.filter_map(key_of_record).collect();
         keys.sort_unstable();
+        keys.dedup();
         keys.truncate(limit);
         Ok(keys)
     }
@@ -93,28 +102,32 @@ impl Cache {
         numbers.live().filter_map(|number| self.numbered(key, number).transpose()).collect()
     }
 
-    /// Publishes a result under the next number of its key. If a result newer than [`NewResult::after`] is there already, that one
-    /// is returned instead.
+    /// Publishes a result under the next number of its key, with the recipe that the key is of. If a result newer than
+    /// [`NewResult::after`] is there already, that one is returned instead.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn publish(&self, key: &Key, new: NewResult) -> Result<ActionResult, CacheError> {
-        let _changing = self.change(key)?;
+    pub fn publish(&self, recipe: &[u8], new: NewResult) -> Result<ActionResult, CacheError> {
+        let key = Key::of_recipe(recipe);
+        let _changing = self.change(&key)?;
         let after = new.after;
-        let mut result = new.unpublished(*key);
+        let mut result = new.unpublished(key);
         // Before the record, so that who dies in between leaves an entry too many, which readers pass over, and none too few.
         self.inner.index.note_results(&[Noted::of(&result)]);
         loop {
-            let numbers = self.numbers(key)?;
-            if let Some(winner) = self.newest(key, &numbers)?
+            let numbers = self.numbers(&key)?;
+            if let Some(winner) = self.newest(&key, &numbers)?
                 && winner.number > after
             {
                 return Ok(winner);
             }
             result.number = numbers.next();
-            let path = self.result_path(key, result.number);
-            let json = serde_json::to_vec_pretty(&result)?;
-            let bytes = [format!("{}\n", Digest::of(&json)).as_bytes(), &json].concat();
+            let path = self.result_path(&key, result.number);
+            let is_first = result.number == 1;
+            if !is_first && self.recipe(&key)?.is_none() {
+                self.put_recipe(recipe)?;
+            }
+            let bytes = encode_result(&result, is_first.then_some(recipe))?;
             if self.create(&path, &bytes).map_err(CacheError::io("write", &path))? {
                 self.sync_if_worthwhile(&result)?;
                 return Ok(result);
@@ -202,13 +215,43 @@ pub(crate) fn decode_recipe(key: &Key, bytes: &[u8]) -> Option<Document> {
     (Key::of_recipe(bytes) == *key).then(|| Document::decode(bytes).ok()).flatten()
 }
 
-fn decode_result(key: &Key, number: u64, bytes: &[u8]) -> Option<ActionResult> {
-    let line = bytes.iter().position(|byte| *byte == b'\n')?;
-    let (digest, json) = (&bytes[..line], &bytes[line + 1..]);
-    if digest != Digest::of(json).to_string().as_bytes() {
-        return None;
+/// What the file of a result holds, if it is what its first line says.
+struct Record<'a> {
+    json: &'a [u8],
+    /// Empty if it is kept elsewhere.
+    recipe: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let line = bytes.iter().position(|byte| *byte == b'\n')?;
+        let (line, rest) = (str::from_utf8(&bytes[..line]).ok()?, &bytes[line + 1..]);
+        let (digest, length) = match line.split_once(' ') {
+            Some((digest, length)) => (digest, length.parse().ok()?),
+            None => (line, rest.len()),
+        };
+        let (json, recipe) = rest.split_at_checked(length)?;
+        (digest == Digest::of(rest).to_string()).then_some(Self { json, recipe })
     }
-    let result: ActionResult = serde_json::from_slice(json).ok()?;
+}
+
+fn encode_result(result: &ActionResult, recipe: Option<&[u8]>) -> Result<Vec<u8>, CacheError> {
+    let mut rest = serde_json::to_vec_pretty(result)?;
+    let length = rest.len();
+    let mut bytes = match recipe {
+        Some(recipe) => {
+            rest.extend_from_slice(recipe);
+            format!("{} {length}\n", Digest::of(&rest))
+        }
+        None => format!("{}\n", Digest::of(&rest)),
+    }
+    .into_bytes();
+    bytes.append(&mut rest);
+    Ok(bytes)
+}
+
+fn decode_result(key: &Key, number: u64, bytes: &[u8]) -> Option<ActionResult> {
+    let result: ActionResult = serde_json::from_slice(Record::of(bytes)?.json).ok()?;
     (result.key == *key && result.number == number).then_some(result)
 }
 
@@ -227,6 +270,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::scene::Scene;
     use crate::{Artifact, Usage};
+
+    const RECIPE: &[u8] = b"recipe";
 
     pub(crate) fn new_result(after: u64, output: Artifact) -> NewResult {
         NewResult {
@@ -261,43 +306,43 @@ pub(crate) mod tests {
     #[test]
     fn results_are_numbered_and_the_newest_counts() {
         let scene = Scene::new();
-        let key = Key::of_recipe(b"key");
+        let key = Key::of_recipe(RECIPE);
         assert_eq!(scene.cache.result(&key).unwrap(), None);
         let artifact = scene.cache.put(b"one").unwrap();
-        let first = scene.cache.publish(&key, new_result(0, artifact.clone())).unwrap();
+        let first = scene.cache.publish(RECIPE, new_result(0, artifact.clone())).unwrap();
         assert_eq!(first.number, 1);
         assert_eq!(scene.cache.result(&key).unwrap(), Some(first.clone()));
         // Who did not know of the first gets it; who did makes the second.
         let other = scene.cache.put(b"two").unwrap();
-        assert_eq!(scene.cache.publish(&key, new_result(0, other.clone())).unwrap(), first);
-        let second = scene.cache.publish(&key, new_result(1, other)).unwrap();
+        assert_eq!(scene.cache.publish(RECIPE, new_result(0, other.clone())).unwrap(), first);
+        let second = scene.cache.publish(RECIPE, new_result(1, other)).unwrap();
         assert_eq!((second.number, scene.cache.result(&key).unwrap()), (2, Some(second.clone())));
         scene.cache.quarantine(&key, 2, "made on a broken machine").unwrap();
         assert_eq!(scene.cache.result(&key).unwrap(), Some(first));
-        assert_eq!(scene.cache.publish(&key, new_result(2, artifact)).unwrap().number, 3);
+        assert_eq!(scene.cache.publish(RECIPE, new_result(2, artifact)).unwrap().number, 3);
     }
 
     #[test]
     fn a_first_result_that_lies_with_the_others_is_found() {
         let scene = Scene::new();
-        let key = Key::of_recipe(b"key");
+        let key = Key::of_recipe(RECIPE);
         let artifact = scene.cache.put(b"one").unwrap();
-        let first = scene.cache.publish(&key, new_result(0, artifact.clone())).unwrap();
+        let first = scene.cache.publish(RECIPE, new_result(0, artifact.clone())).unwrap();
         let folder = scene.cache.inner.layout.results_of(&key);
         fs::create_dir(&folder).unwrap();
         fs::rename(scene.cache.result_path(&key, 1), folder.join("00000001")).unwrap();
         assert_eq!(scene.cache.result(&key).unwrap(), Some(first.clone()));
-        assert_eq!(scene.cache.publish(&key, new_result(0, artifact.clone())).unwrap(), first);
-        assert_eq!(scene.cache.publish(&key, new_result(1, artifact)).unwrap().number, 2);
+        assert_eq!(scene.cache.publish(RECIPE, new_result(0, artifact.clone())).unwrap(), first);
+        assert_eq!(scene.cache.publish(RECIPE, new_result(1, artifact)).unwrap().number, 2);
     }
 
     #[test]
     fn a_damaged_result_counts_as_missing() {
         let scene = Scene::new();
-        let key = Key::of_recipe(b"key");
+        let key = Key::of_recipe(RECIPE);
         let artifact = scene.cache.put(b"one").unwrap();
-        let first = scene.cache.publish(&key, new_result(0, artifact.clone())).unwrap();
-        scene.cache.publish(&key, new_result(1, artifact)).unwrap();
+        let first = scene.cache.publish(RECIPE, new_result(0, artifact.clone())).unwrap();
+        scene.cache.publish(RECIPE, new_result(1, artifact)).unwrap();
         let path = scene.cache.result_path(&key, 2);
         let bytes = fs::read(&path).unwrap();
         for cut in [0, 1, 64, 65, bytes.len() - 1] {
@@ -312,12 +357,12 @@ pub(crate) mod tests {
     #[test]
     fn one_of_many_publishers_wins_and_all_get_its_result() {
         let scene = Scene::new();
-        let key = Key::of_recipe(b"key");
+        let key = Key::of_recipe(RECIPE);
         let results: Vec<ActionResult> = std::thread::scope(|scope| {
             let publish = |index: u64| {
                 let cache = scene.another_process();
                 let artifact = cache.put(&index.to_le_bytes()).unwrap();
-                scope.spawn(move || cache.publish(&key, new_result(0, artifact)).unwrap())
+                scope.spawn(move || cache.publish(RECIPE, new_result(0, artifact)).unwrap())
             };
             let threads = (0..8).map(publish).collect::<Vec<_>>();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -360,14 +405,14 @@ pub(crate) mod tests {
     #[test]
     fn a_writer_that_died_leaves_nothing_visible() {
         let scene = Scene::new();
-        let key = Key::of_recipe(b"key");
+        let key = Key::of_recipe(RECIPE);
         let artifact = scene.cache.put(b"one").unwrap();
         let folder = scene.cache.inner.layout.results_of(&key);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join(".new-abcdef"), "half a rec").unwrap();
         fs::write(scene.cache.inner.layout.temporary().join("blob-abcdef"), "half a bl").unwrap();
         assert_eq!(scene.cache.result(&key).unwrap(), None);
-        assert_eq!(scene.cache.publish(&key, new_result(0, artifact)).unwrap().number, 1);
+        assert_eq!(scene.cache.publish(RECIPE, new_result(0, artifact)).unwrap().number, 1);
         assert_eq!(scene.cache.stats().unwrap().results, 1);
         let roots = crate::Roots { keys: vec![key], ..crate::Roots::default() };
         let plan = scene.cache.gc_plan(&roots).unwrap();

@@ -139,7 +139,12 @@ fn thing(at: &Utf8Path, metadata: &Metadata, owner: Owner) -> Result<Thing, Cach
 
 /// Gives the owner these bits, if they are missing.
 pub(crate) fn allow(at: &Utf8Path, bits: u32) -> Result<(), CacheError> {
-    let mode = fs::metadata(at).map_err(gone_or_io("read", at))?.mode();
+    allow_seen(at, &fs::metadata(at).map_err(gone_or_io("read", at))?, bits)
+}
+
+/// The same for what was just looked at.
+pub(crate) fn allow_seen(at: &Utf8Path, metadata: &Metadata, bits: u32) -> Result<(), CacheError> {
+    let mode = metadata.mode();
     if mode & bits == bits {
         return Ok(());
     }

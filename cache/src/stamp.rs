@@ -74,6 +74,11 @@ impl Clock {
         }
     }
 
+    /// The clock of a local file system, which is the system's.
+    pub(crate) fn of_system(device: u64) -> Self {
+        Self { device: Some(device), now: system_now() }
+    }
+
     /// Whether a file with this stamp, read after this time, cannot change any more without its stamp changing too.
     pub(crate) fn has_passed(&self, stamp: &Stamp) -> bool {
         let newest = stamp.modified.max(stamp.changed);

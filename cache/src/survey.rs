@@ -6,7 +6,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use crate::layout::{Blob, key_of_results};
+use crate::layout::{Blob, key_of_record};
 use crate::record::TEMPORARY;
 use crate::{Cache, CacheError, Key};
 
@@ -14,6 +14,7 @@ use crate::{Cache, CacheError, Key};
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
     pub(crate) objects: Vec<(Blob, u64)>,
+    /// The keys that have recipes: on their own, or with a result.
     pub(crate) recipes: Vec<Key>,
     /// The keys that have results.
     pub(crate) results: Vec<Key>,
@@ -59,7 +60,7 @@ impl Cache {
     /// The keys that have results, in order.
     pub(crate) fn keys_with_results(&self) -> Result<Vec<Key>, CacheError> {
         let paths = grandchildren(&self.inner.layout.results())?;
-        let mut keys: Vec<Key> = paths.iter().filter_map(|path| key_of_results(path.file_name()?)).collect();
+        let mut keys: Vec<Key> = paths.iter().filter_map(|path| key_of_record(path.file_name()?)).collect();
         keys.sort_unstable();
         keys.dedup();
         Ok(keys)
@@ -84,7 +85,7 @@ impl Cache {
             }
         }
         for path in grandchildren(&layout.results())? {
-            match path.file_name().and_then(key_of_results) {
+            match path.file_name().and_then(key_of_record) {
                 Some(key) => {
                     survey.results.push(key);
                     let unfinished =
@@ -98,9 +99,11 @@ impl Cache {
         }
         survey.strays.extend(children(&layout.temporary())?);
         survey.objects.sort_unstable();
-        survey.recipes.sort_unstable();
-        survey.results.sort_unstable();
-        survey.results.dedup();
+        survey.recipes.extend(&survey.results);
+        for keys in [&mut survey.recipes, &mut survey.results] {
+            keys.sort_unstable();
+            keys.dedup();
+        }
         survey.strays.sort_unstable();
         Ok(survey)
     }

@@ -6,9 +6,10 @@ use std::io::{self, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::blob::{each, seal, stat};
+use crate::blob::{each, seal, seal_seen};
 use crate::layout::Blob;
 use crate::look::file_artifact;
+use crate::scan::gone_or_io;
 use crate::stamp::Stamp;
 use crate::{Artifact, Cache, CacheError, Digest, Entry, Form, Manifest, RelPath, hash, manifest, record};
 
@@ -133,10 +134,11 @@ impl Cache {
         let objects =
             fs::metadata(self.inner.layout.objects()).ok().map(|metadata| Stamp::of(&metadata).device);
         if *how == How::Move && objects.is_none_or(|device| device == stamp.device) {
-            if stat(source)?.as_ref() != Some(stamp) {
+            let seen = fs::symlink_metadata(source).map_err(gone_or_io("read", source))?;
+            if Stamp::of(&seen) != *stamp {
                 return Err(changed());
             }
-            match seal(source, *blob) {
+            match seal_seen(source, &seen, *blob) {
                 Ok(file) => return Ok(Staged { path: source.clone(), file, blob: *blob }),
                 // It belongs to another user, so that only a copy can be ours.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}

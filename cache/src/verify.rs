@@ -135,9 +135,10 @@ mod tests {
         let scene = Scene::new();
         let sound = scene.cache.put(b"sound").unwrap();
         let spoilt = scene.cache.put(b"spoilt").unwrap();
-        let key = scene.cache.put_recipe(&Document::Int(1).encode().unwrap()).unwrap();
-        scene.cache.publish(&key, new_result(0, sound.clone())).unwrap();
-        scene.cache.publish(&key, new_result(1, spoilt.clone())).unwrap();
+        let recipe = Document::Int(1).encode().unwrap();
+        let key = scene.cache.put_recipe(&recipe).unwrap();
+        scene.cache.publish(&recipe, new_result(0, sound.clone())).unwrap();
+        scene.cache.publish(&recipe, new_result(1, spoilt.clone())).unwrap();
         let report = scene.cache.verify().unwrap();
         let counts = (report.objects, report.bytes, report.recipes, report.results);
         assert_eq!((counts, report.damaged.len()), ((2, 11, 1, 2), 0));

@@ -328,7 +328,7 @@ impl Work {
         let step = self.step();
         let outputs = capture(&self.project, step, &folder.root())?;
         let cache = self.project.cache();
-        let log = std::fs::read(&self.attempt.log).ok().map(|bytes| cache.put(&bytes)).transpose();
+        let log = written(&self.attempt.log).map(|bytes| cache.put(&bytes)).transpose();
         let new = NewResult {
             after: self.attempt.execution.after,
             outputs,
@@ -345,8 +345,7 @@ impl Work {
         let key = self.attempt.execution.resolved.key;
         let result = match step.cache {
             true => cache
-                .put_recipe(&self.attempt.execution.resolved.recipe)
-                .and_then(|_| cache.publish(&key, new))
+                .publish(&self.attempt.execution.resolved.recipe, new)
                 .map_err(|error| storage(&error))?,
             false => new.unpublished(key),
         };
@@ -433,6 +432,12 @@ pub(super) fn storage(error: &CacheError) -> Failure {
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn lost(error: ProcessError) -> Failure {
     Failure::Infrastructure(InfraFailure::SupervisorLost { message: describe(&error) })
+}
+
+/// What a log holds; mostly nothing, which is seen without opening it.
+fn written(log: &Utf8Path) -> Option<Vec<u8>> {
+    let is_empty = std::fs::metadata(log).ok()?.len() == 0;
+    if is_empty { Some(Vec::new()) } else { std::fs::read(log).ok() }
 }
 
 /// The last lines of a log.
