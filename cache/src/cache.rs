@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::clone::Clones;
 use crate::frames::{Frames, frames};
 use crate::index::Index;
-use crate::layout::{FORMAT, Layout};
+use crate::layout::{FORMAT, Layout, OLDEST};
 use crate::lease::{Spares, spares};
 use crate::parts::Parts;
 use crate::stamp::Stamp;
@@ -145,10 +145,21 @@ impl std::fmt::Debug for Cache {
 fn check_format(layout: &Layout, text: &str) -> Result<(), CacheError> {
     match text.trim().parse() {
         Ok(FORMAT) => Ok(()),
+        Ok(OLDEST..FORMAT) => raise(layout),
         Ok(found) if found > FORMAT => {
             Err(CacheError::Newer { path: layout.state().to_owned(), found, known: FORMAT })
         }
         _ => Err(CacheError::Format { path: layout.version() }),
+    }
+}
+
+/// Says that from now on things may lie there that an older version would take for damaged.
+fn raise(layout: &Layout) -> Result<(), CacheError> {
+    let version = layout.version();
+    match record::replace(&version, format!("{FORMAT}\n").as_bytes()) {
+        // Then nothing is written there at all.
+        Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => Ok(()),
+        other => other.map_err(CacheError::io("write", &version)),
     }
 }
 
@@ -188,12 +199,23 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused() {
         let scene = Scene::new();
-        std::fs::write(scene.cache.state().join("version"), "2\n").unwrap();
+        std::fs::write(scene.cache.state().join("version"), "3\n").unwrap();
         assert!(matches!(
             Cache::open(scene.cache.state()),
-            Err(CacheError::Newer { found: 2, known: 1, .. })
+            Err(CacheError::Newer { found: 3, known: FORMAT, .. })
         ));
         std::fs::write(scene.cache.state().join("version"), "?").unwrap();
+        assert!(matches!(Cache::open(scene.cache.state()), Err(CacheError::Format { .. })));
+    }
+
+    #[test]
+    fn an_older_format_is_raised() {
+        let scene = Scene::new();
+        let version = scene.cache.state().join("version");
+        std::fs::write(&version, "1\n").unwrap();
+        Cache::open(scene.cache.state()).unwrap();
+        assert_eq!(std::fs::read_to_string(&version).unwrap(), "2\n");
+        std::fs::write(&version, "0\n").unwrap();
         assert!(matches!(Cache::open(scene.cache.state()), Err(CacheError::Format { .. })));
     }
 

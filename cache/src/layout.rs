@@ -21,8 +21,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{Digest, Key};
 
-/// The format that this version writes, and the newest that it reads.
-pub(crate) const FORMAT: u64 = 1;
+/// The format that this version writes, and the newest that it reads. In format 1 no result held a recipe.
+pub(crate) const FORMAT: u64 = 2;
+/// The oldest format that it reads, and raises.
+pub(crate) const OLDEST: u64 = 1;
 
 /// How the name of the file of a first result ends.
 const FIRST: &str = ".1";

@@ -337,6 +337,36 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_first_result_holds_its_recipe() {
+        let scene = Scene::new();
+        let recipe = Document::map([("command", Document::text("python train.py"))]);
+        let bytes = recipe.encode().unwrap();
+        let key = Key::of_recipe(&bytes);
+        let artifact = scene.cache.put(b"one").unwrap();
+        let first = scene.cache.publish(&bytes, new_result(0, artifact.clone())).unwrap();
+        let path = scene.cache.inner.layout.recipe(&key);
+        assert!(!path.exists());
+        assert_eq!(scene.cache.recipe(&key).unwrap(), Some(recipe.clone()));
+        let text = key.to_string();
+        assert_eq!(scene.cache.keys_beginning(&text[..9], 2).unwrap(), [key]);
+
+        // The form of earlier versions: the recipe alone, and a result without.
+        let alone = encode_result(&first, None).unwrap();
+        fs::write(scene.cache.result_path(&key, 1), &alone).unwrap();
+        assert_eq!(scene.cache.recipe(&key).unwrap(), None);
+        scene.cache.put_recipe(&bytes).unwrap();
+        assert_eq!(scene.cache.recipe(&key).unwrap(), Some(recipe.clone()));
+        assert_eq!(scene.cache.result(&key).unwrap(), Some(first));
+        assert_eq!(scene.cache.keys_beginning(&text[..9], 2).unwrap(), [key]);
+
+        // One whose first result was damaged is kept again with the second.
+        fs::remove_file(&path).unwrap();
+        fs::write(scene.cache.result_path(&key, 1), &alone[..alone.len() - 1]).unwrap();
+        assert_eq!(scene.cache.publish(&bytes, new_result(0, artifact)).unwrap().number, 2);
+        assert_eq!(scene.cache.recipe(&key).unwrap(), Some(recipe));
+    }
+
+    #[test]
     fn a_damaged_result_counts_as_missing() {
         let scene = Scene::new();
         let key = Key::of_recipe(RECIPE);
