@@ -33,6 +33,7 @@ mod odd_outputs;
 mod parameter_changed;
 mod plan;
 mod same_size_and_time;
+mod sandbox;
 mod selection;
 mod shared_state;
 mod tampered;

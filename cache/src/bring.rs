@@ -49,6 +49,18 @@ impl Cache {
         each(&files, |file| self.bring_file(file)).map(drop)
     }
 
+    /// The files at `source` that may be linked from where they are brought to: not to be copied at any rate.
+    pub fn may_be_linked(seen: &Seen, source: &Utf8Path) -> Vec<Utf8PathBuf> {
+        let Some(manifest) = &seen.manifest else {
+            return if seen.artifact.size > COPIED { vec![source.to_owned()] } else { Vec::new() };
+        };
+        let large = manifest.entries().iter().filter(|entry| match entry.kind {
+            Kind::File { size, .. } => size > COPIED,
+            _ => false,
+        });
+        large.map(|entry| entry.path.below(source)).collect()
+    }
+
     fn bring_file(&self, file: &Expected) -> Result<(), CacheError> {
         if file.size <= COPIED { self.copy(file) } else { self.clone_or_link(file) }
     }

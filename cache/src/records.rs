@@ -286,6 +286,7 @@ pub(crate) mod tests {
             host: "here".into(),
             user: "ada".into(),
             project: "/project".into(),
+            sandbox: "default".into(),
         }
     }
 

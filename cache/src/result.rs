@@ -37,6 +37,9 @@ pub struct ActionResult {
     /// The root of the project in which it ran, on that machine.
     #[serde(default)]
     pub project: String,
+    /// How strictly it was kept from what it did not declare; empty if that is not known.
+    #[serde(default)]
+    pub sandbox: String,
 }
 
 /// What an attempt used.
@@ -77,6 +80,8 @@ pub struct NewResult {
     pub user: String,
     /// The root of the project in which it ran, on that machine.
     pub project: String,
+    /// How strictly it was kept from what it did not declare.
+    pub sandbox: String,
 }
 
 impl NewResult {
@@ -96,6 +101,7 @@ impl NewResult {
             host: self.host,
             user: self.user,
             project: self.project,
+            sandbox: self.sandbox,
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod project;
 pub mod record;
 pub mod registry;
 pub mod run;
+pub mod sandbox;
 pub mod schedule;
 pub mod spec;
 mod suggest;

@@ -12,6 +12,7 @@ use tidemill_cache::{Cache, IgnoreRules};
 use crate::error::EngineError;
 use crate::interface::Catalog;
 use crate::name::PipelineName;
+use crate::sandbox::Sandbox;
 
 /// The file that marks the root of a project.
 pub const PROJECT_FILE: &str = "tidemill.toml";
@@ -48,6 +49,7 @@ pub struct Project {
     cache: Cache,
     rules: Arc<IgnoreRules>,
     publishes_links: bool,
+    sandbox: Sandbox,
     program_stamp: Arc<[u8]>,
 }
 
@@ -77,6 +79,7 @@ impl Project {
             cache,
             rules: Arc::new(rules),
             publishes_links,
+            sandbox: configured.sandbox,
             program_stamp,
         })
     }
@@ -103,6 +106,12 @@ impl Project {
     #[must_use]
     pub fn publishes_links(&self) -> bool {
         self.publishes_links
+    }
+
+    /// How strictly steps that do not say it are kept from what they did not declare.
+    #[must_use]
+    pub fn sandbox(&self) -> Sandbox {
+        self.sandbox
     }
 
     /// What is left out of folders.
@@ -305,6 +314,9 @@ struct ProjectTable {
     /// How large outputs come into the project where the file system has no clones.
     #[serde(default)]
     publish: Publish,
+    /// How strictly steps that do not say it are kept from what they did not declare.
+    #[serde(default)]
+    sandbox: Sandbox,
 }
 
 #[derive(Deserialize, Default, PartialEq, Eq)]
@@ -319,7 +331,12 @@ enum Publish {
 
 impl Default for ProjectTable {
     fn default() -> Self {
-        Self { pipelines: default_pipelines(), state: None, publish: Publish::default() }
+        Self {
+            pipelines: default_pipelines(),
+            state: None,
+            publish: Publish::default(),
+            sandbox: Sandbox::default(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod cancel;
 mod environment;
+mod fences;
 mod folder;
 mod invocation;
 mod kept;
@@ -14,6 +15,7 @@ mod worker;
 
 pub use cancel::{Cancellation, Urgency};
 pub(crate) use environment::shown;
+pub use fences::Fences;
 pub(crate) use folder::StepFolder;
 pub(crate) use invocation::{Invocation, Prepared};
 pub use kept::{Card, Kept, Origin, kept, remove_kept};

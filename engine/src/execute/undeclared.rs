@@ -1,7 +1,7 @@
 //! Reading a failed step's log for a file of the project that it looked for and that it had not declared.
 //!
 //! Only the log's words and the names of files count: a name is proposed if it lies in the pipeline's folder, is nowhere
-//! in the step's inputs, and a message near the end of the log says that it was not found.
+//! in the step's inputs, and a message near the end of the log says that it was not found, or could not be read.
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use tidemill_cache::RelPath;
@@ -12,9 +12,10 @@ use crate::name::InputName;
 const LONGEST_LINE: usize = 4096;
 
 /// How programs say that a file is not there, in lower case. What they looked for stands in quotes, or next to it.
-const COMPLAINTS: [&str; 9] = [
+const COMPLAINTS: [&str; 10] = [
     "no such file or directory",
     "no such file",
+    "permission denied",
     "can't open file",
     "cannot open",
     "could not open",
@@ -131,7 +132,7 @@ impl Project<'_> {
     /// The path of what was looked for, if it exists and is not declared.
     fn undeclared(&self, sought: &Sought) -> Option<RelPath> {
         let names = match sought {
-            Sought::Path(path) => vec![self.inside(path)?],
+            Sought::Path(path) => self.inside(path).into_iter().chain(self.past(path)).collect(),
             Sought::Node(name) => {
                 let name = self.inside(name)?;
                 NODE_ENDINGS.iter().map(|ending| format!("{name}{ending}").into()).collect()
@@ -153,6 +154,14 @@ impl Project<'_> {
         let path = Utf8Path::new(path.trim());
         if path.is_absolute() { path.strip_prefix(self.step_folder).ok() } else { Some(path) }
             .map(Utf8Path::to_owned)
+    }
+
+    /// A path that leads out of the step's folder to the pipeline's, relative to that.
+    fn past(&self, path: &str) -> Option<Utf8PathBuf> {
+        let path = self.step_folder.join(path.trim());
+        let path = Utf8Path::new("/").join(plain(path.strip_prefix("/").ok()?)?);
+        let is_inside = path.starts_with(self.step_folder);
+        (!is_inside).then(|| path.strip_prefix(self.folder).ok().map(Utf8Path::to_owned)).flatten()
     }
 
     /// Where a relative name may begin: the step's folder, and the folders of what it declared.
@@ -225,6 +234,27 @@ mod tests {
     fn proposed(files: &[&str], declared: &[&str], log: &str) -> Option<String> {
         let text = told(files, declared, log)?;
         Some(text.split('`').nth(1).unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_path_past_the_step_folder_is_followed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(temporary.path()).unwrap();
+        std::fs::create_dir(folder.join("data")).unwrap();
+        std::fs::write(folder.join("data/x.csv"), "").unwrap();
+        let step = folder.join(".tidemill/work/run.1/folder");
+        let told = |path: &str| {
+            hint(&[format!("PermissionError: [Errno 13] Permission denied: '{path}'")], folder, &step, &[])
+        };
+        let named = |hint: Option<String>| hint.is_some_and(|hint| hint.contains("`data/x.csv`"));
+        assert!(named(told(folder.join("data/x.csv").as_str())));
+        assert!(named(told("../../../../data/x.csv")));
+        assert!(named(told("data/x.csv")));
+        for path in
+            ["../../../data/x.csv", "../../../../../data/x.csv", "/data/x.csv", "../../../../.tidemill/x"]
+        {
+            assert_eq!(told(path), None, "{path}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use super::cancel::{Cancellation, Urgency};
+use super::fences::Fences;
 use super::folder::StepFolder;
 use super::invocation::{Invocation, OUTCOME, Prepared};
 use super::kept::{self, Card};
@@ -19,7 +20,9 @@ use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
 use crate::graph::{Graph, Source, Step, StepIndex};
 use crate::name::AttemptId;
 use crate::plan::{Content, Execution, RunFacts};
-use crate::process::{Child, Command, Exit, HeldCommand, LazyWarden, ProcessError, Rank, Secret, Status};
+use crate::process::{
+    Child, Command, Exit, Fence, HeldCommand, LazyWarden, ProcessError, Rank, Secret, Status,
+};
 use crate::project::Project;
 
 /// An order to run a step once.
@@ -39,6 +42,8 @@ pub struct Attempt {
     pub log: Utf8PathBuf,
     /// What it takes of the machine, if its process may follow another one's of the same kind, and be followed.
     pub kind: Option<u64>,
+    /// What steps may reach.
+    pub fences: Arc<Fences>,
     /// Is told when its process, and all that it left behind, has ended well.
     pub vacated: UnboundedSender<Vacated>,
 }
@@ -279,7 +284,13 @@ impl Work {
             log: self.attempt.log.clone(),
             redact: secrets.into_values().map(Secret::new).collect(),
             kind: self.attempt.kind,
+            fence: self.fence(folder),
         })
+    }
+
+    fn fence(&self, folder: &StepFolder) -> Option<Fence> {
+        let Attempt { fences, graph, execution, .. } = &self.attempt;
+        fences.around(self.step(), &execution.resolved.materials, folder, &graph.folder)
     }
 
     /// Removes the folder, or keeps it as a failed attempt left it: where it is kept.
@@ -341,6 +352,7 @@ impl Work {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             user: self.project.user().to_owned(),
             project: self.project.root().to_string(),
+            sandbox: self.attempt.fences.level(step).word().to_owned(),
         };
         let key = self.attempt.execution.resolved.key;
         let result = match step.cache {

@@ -114,6 +114,8 @@ fn common(step: &StepSpec<'_>) -> Common {
         retries: step.retries,
         timeout: step.timeout,
         cache: step.cache,
+        sandbox: step.sandbox,
+        network: step.network,
         resources: Resources {
             cpus: step.resources.cpus,
             memory: step.resources.memory,

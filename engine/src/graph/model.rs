@@ -14,6 +14,7 @@ use crate::Value;
 use crate::few::Few;
 use crate::interface::OutputKind;
 use crate::name::{AliasName, AxisName, InputName, ModelName, OutputName, PipelineName, StepId, StepName};
+use crate::sandbox::Sandbox;
 
 /// The place of a step in [`Graph::steps`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -163,6 +164,10 @@ pub struct Common {
     pub timeout: Option<Duration>,
     /// Whether its results are kept and found again.
     pub cache: bool,
+    /// How strictly it is kept from what it did not declare, if it says so.
+    pub sandbox: Option<Sandbox>,
+    /// Whether it may use the network.
+    pub network: bool,
     /// What it needs while it runs.
     pub resources: Resources,
 }

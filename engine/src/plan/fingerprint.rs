@@ -52,6 +52,7 @@ pub(crate) async fn take_all(
             log: "/dev/null".into(),
             redact: Vec::new(),
             kind: None,
+            fence: None,
         };
         let (step, fingerprint) = (graph.step(*step).id.to_string(), fingerprint.clone());
         running.spawn(async move {

@@ -101,6 +101,7 @@ async fn ask(
         log: "/dev/null".into(),
         redact: Vec::new(),
         kind: None,
+        fence: None,
     };
     let (exit, output) = run_quick(&warden, command, PATIENCE).await.map_err(|error| error.to_string())?;
     if exit.status != Status::Code(0) {

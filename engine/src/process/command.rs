@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
+use super::fence::Fence;
+
 /// A command for the warden to start.
 #[derive(Clone)]
 pub struct Command {
@@ -24,6 +26,8 @@ pub struct Command {
     pub redact: Vec<Secret>,
     /// What it takes of the machine, as a number: one that is held may take the place of one of its kind that has ended well.
     pub kind: Option<u64>,
+    /// What it may reach; none: whatever the user may.
+    pub fence: Option<Fence>,
 }
 
 /// Which of the commands that are held goes first: the highest.

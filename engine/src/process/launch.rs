@@ -7,9 +7,11 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use super::MARKS;
 use super::output::Output;
 use super::redact::Redactor;
-use super::start::{self, Shell, Start};
+use super::start::{self, Failed, Shell, Start};
 use super::table::RawPid;
 use super::wire::{Fault, Order, Refusal};
+
+const FENCE: &str = "what it may reach cannot be limited";
 
 /// A command that runs.
 pub(super) struct Launched {
@@ -23,6 +25,8 @@ pub(super) struct Launcher {
     /// Every command's standard input.
     nothing: File,
     shell: Shell,
+    #[cfg(target_os = "linux")]
+    fences: super::fence::Fences,
     /// The warden's mark.
     mark: String,
 }
@@ -31,7 +35,13 @@ impl Launcher {
     /// # Errors
     /// If there is no empty file to read from.
     pub(super) fn new(mark: String) -> io::Result<Self> {
-        Ok(Self { nothing: File::open("/dev/null")?, shell: Shell::default(), mark })
+        Ok(Self {
+            nothing: File::open("/dev/null")?,
+            shell: Shell::default(),
+            #[cfg(target_os = "linux")]
+            fences: Default::default(),
+            mark,
+        })
     }
 
     pub(super) fn mark(&self) -> &str {
@@ -53,15 +63,25 @@ impl Launcher {
         let marks = [(MARKS[0], order.attempt.as_str()), (MARKS[1], self.mark.as_str())];
         let given = order.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let given = given.filter(|(name, _)| marks.iter().all(|(mark, _)| mark != name));
+        #[cfg(target_os = "linux")]
+        let fence = match order.fence.as_ref().map(|fence| self.fences.of(fence)).transpose() {
+            Ok(fence) => fence,
+            Err(error) => return Err(machine(FENCE, &error)),
+        };
         let start = Start {
             argv: &order.argv,
             env: given.chain(marks).collect(),
             folder: order.folder.as_str(),
             streams: [self.nothing.as_fd(), streams.stdout(), streams.stderr.as_fd()],
+            #[cfg(target_os = "linux")]
+            fence,
         };
-        let pid = start::start(&start, &mut self.shell).map_err(|error| {
-            let (fault, reason) = explain(order, &error);
-            refuse(fault, reason)
+        let pid = start::start(&start, &mut self.shell).map_err(|failed| match failed {
+            Failed::Fence(error) => machine(FENCE, &error),
+            Failed::Command(error) => {
+                let (fault, reason) = explain(order, &error);
+                refuse(fault, reason)
+            }
         })?;
         Ok(Launched { pid, outputs: streams.outputs })
     }

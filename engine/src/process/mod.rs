@@ -17,6 +17,7 @@
 mod command;
 mod error;
 mod family;
+mod fence;
 mod gpu;
 mod handle;
 mod launch;
@@ -33,6 +34,7 @@ mod wire;
 
 pub use command::{Command, Exit, Rank, Secret, Status};
 pub use error::ProcessError;
+pub use fence::{Fence, Guards};
 pub use gpu::{Gpu, GpuLoad, Gpus};
 pub use handle::{Child, HeldCommand, Warden, run_quick};
 pub use lazy::LazyWarden;

@@ -16,6 +16,23 @@ pub(super) struct Start<'a> {
     pub(super) folder: &'a str,
     /// Its standard streams, none of which has the number of one here.
     pub(super) streams: [BorrowedFd<'a>; 3],
+    /// What it may reach.
+    #[cfg(target_os = "linux")]
+    pub(super) fence: Option<super::fence::Put<'a>>,
+}
+
+/// Why a process was not started.
+pub(super) enum Failed {
+    /// The program cannot be executed, or the system has no more processes.
+    Command(std::io::Error),
+    /// The fence cannot be put up.
+    Fence(std::io::Error),
+}
+
+impl From<std::io::Error> for Failed {
+    fn from(error: std::io::Error) -> Self {
+        Self::Command(error)
+    }
 }
 
 /// The program that runs nearly all commands.
@@ -54,7 +71,8 @@ mod linux {
     use std::io;
     use std::os::fd::{AsRawFd as _, RawFd};
 
-    use super::{Shell, Start};
+    use super::{Failed, Shell, Start};
+    use crate::process::fence::Put;
     use crate::process::sys;
     use crate::process::table::RawPid;
 
@@ -66,7 +84,7 @@ mod linux {
     const STACK: usize = 4096;
 
     /// What the child needs, made before it lives: it may allocate nothing.
-    struct Child {
+    struct Child<'a> {
         /// Each place where the program may be.
         programs: Vec<*const c_char>,
         /// A free place for a shell, then the arguments, then null.
@@ -74,15 +92,18 @@ mod linux {
         env: Vec<*const c_char>,
         folder: *const c_char,
         streams: [RawFd; 3],
+        fence: Option<Put<'a>>,
         parent: c_int,
         /// Which of the programs was tried last.
         tried: usize,
+        /// Whether it has put up its fence, or needs none.
+        is_fenced: bool,
         /// The number of the error that kept it from becoming the program.
         error: c_int,
     }
 
     /// Starts it; the process.
-    pub(in crate::process) fn start(wanted: &Start<'_>, shell: &mut Shell) -> io::Result<RawPid> {
+    pub(in crate::process) fn start(wanted: &Start<'_>, shell: &mut Shell) -> Result<RawPid, Failed> {
         let text = |text: &str| CString::new(text).map_err(io::Error::from);
         let argv: Vec<CString> = wanted.argv.iter().map(|word| text(word)).collect::<io::Result<_>>()?;
         let env: Vec<CString> = wanted
@@ -102,8 +123,10 @@ mod linux {
             env: ended(&env),
             folder: folder.as_ptr(),
             streams: std::array::from_fn(|stream| wanted.streams[stream].as_raw_fd()),
+            fence: wanted.fence,
             parent: rustix::process::getpid().as_raw_pid(),
             tried: 0,
+            is_fenced: true,
             error: 0,
         };
         let mut stack: Vec<u128> = Vec::with_capacity(STACK);
@@ -124,11 +147,12 @@ mod linux {
         let failed = io::Error::last_os_error();
         sys::set_signals(&before)?;
         if pid < 0 {
-            return Err(failed);
+            return Err(failed.into());
         }
         if child.error != 0 {
             sys::wait_for(pid);
-            return Err(io::Error::from_raw_os_error(child.error));
+            let error = io::Error::from_raw_os_error(child.error);
+            return Err(if child.is_fenced { Failed::Command(error) } else { Failed::Fence(error) });
         }
         if let (Some(program), Some(place)) = (wanted.argv.first(), places.get(child.tried)) {
             shell.note(program, search_path(wanted), place);
@@ -159,7 +183,7 @@ mod linux {
     extern "C" fn become_program(child: *mut c_void) -> c_int {
         // SAFETY: the pointer is the one to the `Child` that `start` made, which outlives this process and is used by nobody
         // else meanwhile.
-        let child = unsafe { &mut *child.cast::<Child>() };
+        let child = unsafe { &mut *child.cast::<Child<'_>>() };
         let error = match prepare(child) {
             Ok(()) => execute(child),
             Err(error) => error,
@@ -169,7 +193,7 @@ mod linux {
         unsafe { libc::_exit(127) }
     }
 
-    fn prepare(child: &Child) -> io::Result<()> {
+    fn prepare(child: &mut Child<'_>) -> io::Result<()> {
         sys::lead(child.parent)?;
         for (stream, source) in (0..).zip(child.streams) {
             // SAFETY: takes two numbers; the descriptors of this process are a copy.
@@ -181,11 +205,16 @@ mod linux {
         if unsafe { libc::chdir(child.folder) } < 0 {
             return Err(io::Error::last_os_error());
         }
-        sys::unblock_signals()
+        sys::unblock_signals()?;
+        let Some(fence) = &child.fence else { return Ok(()) };
+        child.is_fenced = false;
+        fence.around_this()?;
+        child.is_fenced = true;
+        Ok(())
     }
 
     /// As `execvp` of the C library: the first place where something is that can be executed.
-    fn execute(child: &mut Child) -> io::Error {
+    fn execute(child: &mut Child<'_>) -> io::Error {
         let mut denied = None;
         let mut last = io::Error::from_raw_os_error(libc::ENOENT);
         for place in 0..child.programs.len() {
@@ -217,10 +246,11 @@ pub(super) use linux::start;
 
 /// Starts it; the process.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn start(wanted: &Start<'_>, _shell: &mut Shell) -> std::io::Result<super::table::RawPid> {
+pub(super) fn start(wanted: &Start<'_>, _shell: &mut Shell) -> Result<super::table::RawPid, Failed> {
     use std::io;
     use std::process::Command;
-    let (program, arguments) = wanted.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let (program, arguments) =
+        wanted.argv.split_first().ok_or(io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut command = Command::new(program);
     command.args(arguments).current_dir(wanted.folder).env_clear().envs(wanted.env.iter().copied());
     let [stdin, stdout, stderr] = &wanted.streams;
@@ -228,5 +258,5 @@ pub(super) fn start(wanted: &Start<'_>, _shell: &mut Shell) -> std::io::Result<s
     command.stdin(own(stdin)?).stdout(own(stdout)?).stderr(own(stderr)?);
     super::sys::make_leader(&mut command, rustix::process::getpid());
     let child = command.spawn()?;
-    i32::try_from(child.id()).map_err(io::Error::other)
+    i32::try_from(child.id()).map_err(|error| io::Error::other(error).into())
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{Command, Exit, Rank, Secret, Status};
 use super::error::ProcessError;
+use super::fence::Fence;
 
 /// How much of a quick command's stdout is read.
 pub(super) const CAPTURE_LIMIT: usize = 1 << 20;
@@ -48,6 +49,7 @@ pub(super) struct Order {
     /// Whether stdout is sent back instead of going to the log.
     pub(super) capture: bool,
     pub(super) kind: Option<u64>,
+    pub(super) fence: Option<Fence>,
 }
 
 impl Order {
@@ -62,6 +64,7 @@ impl Order {
             redact: command.redact.iter().map(Secret::expose).map(str::to_owned).collect(),
             capture,
             kind: command.kind,
+            fence: command.fence,
         }
     }
 }

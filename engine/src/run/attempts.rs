@@ -14,7 +14,7 @@ use super::remembering::Learned;
 use crate::effects::{Effects, Success};
 use crate::error::EngineError;
 use crate::event::Event;
-use crate::execute::{Attempt, Finished, Turn, Urgency, Vacated, attempt};
+use crate::execute::{Attempt, Fences, Finished, Turn, Urgency, Vacated, attempt};
 use crate::failure::{Failure, FailureReport, StepFailure};
 use crate::graph::StepIndex;
 use crate::name::AttemptId;
@@ -198,6 +198,7 @@ impl Conductor {
             execution: execution.clone(),
             run: self.facts.clone(),
             log: log.clone(),
+            fences: self.fences(),
             vacated: self.vacated.0.clone(),
         };
         let (project, warden, cancel) = (self.project.clone(), self.warden.clone(), self.cancel.clone());
@@ -212,6 +213,18 @@ impl Conductor {
             }
         });
         Some((id, log))
+    }
+
+    /// What steps may reach. The first time it tells what this machine cannot keep them from.
+    fn fences(&mut self) -> Arc<Fences> {
+        if let Some(fences) = &self.fences {
+            return Arc::clone(fences);
+        }
+        let fences = Arc::new(Fences::of(&self.project, &self.graph));
+        if let Some(message) = fences.lack(&self.graph) {
+            self.teller.tell(Event::Notice { message });
+        }
+        Arc::clone(self.fences.insert(fences))
     }
 
     /// Another process makes the same key: waits until it gives the lease back, without holding a place.

@@ -18,7 +18,7 @@ use super::teller::Teller;
 use super::{RunOptions, RunSummary, git, machine_facts};
 use crate::error::EngineError;
 use crate::event::{self, Event, Outcome, Pulse, Sample, Subscriber};
-use crate::execute::{Cancellation, Urgency, Vacated};
+use crate::execute::{Cancellation, Fences, Urgency, Vacated};
 use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
 use crate::graph::{Graph, Resources, Step};
 use crate::name::{AttemptId, RunId};
@@ -131,6 +131,8 @@ pub(super) struct Conductor {
     pub(super) observations: Observations,
     pub(super) warden: Arc<LazyWarden>,
     pub(super) machine: Machine,
+    /// What its steps may reach, once one is executed.
+    pub(super) fences: Option<Arc<Fences>>,
     /// The GPUs that its steps use, so that no other run gives them away.
     gpu_leases: GpuLeases,
     pub(super) teller: Teller,
@@ -208,6 +210,7 @@ impl Conductor {
         Self {
             project: project.clone(),
             machine,
+            fences: None,
             gpu_leases: GpuLeases::of_user(project.variable("XDG_RUNTIME_DIR")),
             teller,
             pulses,

@@ -65,7 +65,7 @@ pub(crate) const RESERVED: &[&str] =
 pub(crate) const KINDS: &[&str] = &["file", "dir", "metrics", "plot", "model", "report"];
 
 /// Levels of isolation.
-pub(crate) const SANDBOXES: &[&str] = &["default", "off", "trace", "on", "strict"];
+pub(crate) const SANDBOXES: &[&str] = &["default", "strict", "off", "trace"];
 
 const TEXTS: Shape = Shape::List(&Shape::Text);
 const NAMES: Shape = Shape::List(&Shape::Text);
@@ -205,9 +205,10 @@ pub(crate) static STEP: &[Field] = &[
     field(
         "sandbox",
         Shape::Word(SANDBOXES),
-        "How strictly the step is kept from what it did not declare; for now its own folder is all, whatever is said.",
-        "sandbox = \"default\"",
+        "How strictly the step is kept from what it did not declare.",
+        "sandbox = \"strict\"",
     ),
+    field("network", Shape::Truth, "Whether the step may use the network (yes).", "network = false"),
     field(
         "resources",
         Shape::Table(RESOURCES),

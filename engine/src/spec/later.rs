@@ -2,7 +2,6 @@
 
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
-use super::field::SANDBOXES;
 use super::read::unknown_name;
 use super::tree::{Entry, Node};
 
@@ -22,9 +21,9 @@ pub(crate) fn check(table: &Node, environments: &[&str], problems: &mut Problems
         );
     }
     if let Some(entry) = table.entry("sandbox")
-        && let Some(level) = entry.value.text().filter(|level| SANDBOXES[2..].contains(level))
+        && entry.value.text() == Some("trace")
     {
-        tell(entry, format!("the sandbox level `{level}`"), "write `sandbox = \"default\"` or nothing");
+        tell(entry, "the sandbox level `trace`".to_owned(), "write `sandbox = \"default\"` or nothing");
     }
     if let Some(entry) = table.entry("environment")
         && let Some(name) = entry.value.text()

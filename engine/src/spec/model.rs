@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 
 use crate::interface::{Interface, OutputKind};
 use crate::name::{AliasName, AxisName, InputName, ModelName, OutputName, PipelineName, StepName};
+use crate::sandbox::Sandbox;
 
 use super::params::Parameters;
 use super::template::Template;
@@ -57,6 +58,8 @@ pub(crate) struct StepSpec<'a> {
     pub(crate) timeout: Option<Duration>,
     pub(crate) cache: bool,
     pub(crate) effect: Option<EffectSpec>,
+    pub(crate) sandbox: Option<Sandbox>,
+    pub(crate) network: bool,
     pub(crate) resources: ResourcesSpec,
 }
 

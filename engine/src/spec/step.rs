@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::interface::{Interface, OutputKind};
 use crate::name::StepName;
+use crate::sandbox::Sandbox;
 
 use super::LoadRequest;
 use super::code::Code;
@@ -61,6 +62,8 @@ impl<'a> StepReader<'a, '_> {
             timeout: duration(table, "timeout").or_else(|| duration(resources?, "time")),
             cache: table.get("cache").and_then(Node::bool).unwrap_or(true),
             effect: self.effect(entry, interface, problems),
+            sandbox: table.get("sandbox").and_then(Node::text).and_then(Sandbox::named),
+            network: table.get("network").and_then(Node::bool).unwrap_or(true),
             resources: read_resources(resources, problems),
         })
     }

@@ -82,6 +82,7 @@ impl World {
             log: self.path(&format!("{id}.log")),
             redact: Vec::new(),
             kind: None,
+            fence: None,
         }
     }
 
