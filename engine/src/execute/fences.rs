@@ -14,8 +14,20 @@ use crate::project::Project;
 use crate::sandbox::Sandbox;
 
 /// Where a system has its programs and what they need.
-const SYSTEM: [&str; 13] = [
-    "/bin", "/dev", "/etc", "/gnu", "/lib", "/lib32", "/lib64", "/nix", "/opt", "/proc", "/sbin", "/sys",
+const SYSTEM: [&str; 14] = [
+    "/bin",
+    "/dev",
+    "/etc",
+    "/gnu",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/nix",
+    "/opt",
+    "/proc",
+    "/run/systemd/resolve",
+    "/sbin",
+    "/sys",
     "/usr",
 ];
 /// Where a `strict` step may write beside its own folders: devices, shared memory, and what the kernel says of processes.
