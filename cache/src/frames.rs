@@ -218,6 +218,8 @@ fn contents(root: &Utf8Path, frame: &Frame) -> Result<Option<Contents>, CacheErr
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
     use crate::scene::{Scene, mode};
 
@@ -266,7 +268,9 @@ mod tests {
     /// A step folder that was used twice, so that its quiet folders are at rest, given a third time.
     fn given_again(scene: &Scene, at: &Utf8Path, shape: &BTreeSet<Utf8PathBuf>) -> Frame {
         let mut frame = scene.cache.make_frame(at, shape.clone()).unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
         loop {
+            assert!(Instant::now() < until, "no folder comes to rest");
             scene.cache.recycle(at, &frame).unwrap();
             frame = scene.cache.make_frame(at, shape.clone()).unwrap();
             let is_at_rest = |name: &Utf8PathBuf| {

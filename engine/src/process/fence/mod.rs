@@ -29,6 +29,7 @@ pub struct Fence {
     pub network: bool,
 }
 
+#[cfg(target_os = "linux")]
 impl Fence {
     fn guards_files(&self) -> bool {
         !self.hidden.is_empty() || self.writable.is_some()

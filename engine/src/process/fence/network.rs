@@ -23,7 +23,7 @@ pub(super) fn filter() -> io::Result<BpfProgram> {
             SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family.unsigned_abs().into())
         };
         let foreign = SeccompRule::new(vec![other_than(libc::AF_UNIX)?, other_than(libc::AF_NETLINK)?])?;
-        // Sockets can be made by way of a ring too, past every filter. A rule without conditions is none at all.
+        // Sockets can be made by way of a ring too, past every filter: no rules, so it is denied in any case.
         let calls = [(libc::SYS_socket, vec![foreign]), (libc::SYS_io_uring_setup, Vec::new())];
         let rules: BTreeMap<i64, Vec<SeccompRule>> = calls
             .into_iter()
