@@ -84,17 +84,6 @@ impl Cache {
         Ok(keys)
     }
 
-    /// All keys that have results, in order.
-    ///
-    /// # Errors
-    /// If the cache cannot be read.
-    pub fn keys_with_results(&self) -> Result<Vec<Key>, CacheError> {
-        let mut keys = self.survey()?.results;
-        keys.sort_unstable();
-        keys.dedup();
-        Ok(keys)
-    }
-
     /// The newest result of a key that is not quarantined.
     ///
     /// # Errors

@@ -67,14 +67,14 @@ impl Cache {
         let Some(remote) = self.remote() else { return Ok(()) };
         // Manifests first: they say what else is wanted.
         let own: Vec<Wanted> = artifacts.iter().map(Wanted::of).collect();
-        self.bring(&**remote, own)?;
+        self.ask_for(&**remote, own)?;
         let mut inner = Vec::new();
         for folder in artifacts.iter().filter(|artifact| artifact.form == Form::Folder) {
             if let Some(manifest) = self.manifest_here(folder)? {
                 inner.extend(wanted_by(&manifest));
             }
         }
-        self.bring(&**remote, inner)
+        self.ask_for(&**remote, inner)
     }
 
     /// How many bytes of an artifact would have to be fetched before it could be used; none if it cannot be had. What a folder
@@ -114,7 +114,7 @@ impl Cache {
         true
     }
 
-    fn bring(&self, remote: &dyn Remote, wanted: Vec<Wanted>) -> Result<(), CacheError> {
+    fn ask_for(&self, remote: &dyn Remote, wanted: Vec<Wanted>) -> Result<(), CacheError> {
         let absent = self.absent(wanted)?;
         if !absent.is_empty() {
             remote.fetch(self, &absent);

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::client::{BackoffConfig, ClientOptions, HeaderMap, HeaderValue};
+use object_store::client::ClientOptions;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::http::HttpBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreScheme, RetryConfig};
+use object_store::{BackoffConfig, ObjectStore, ObjectStoreScheme, RetryConfig};
 use url::Url;
 
 use crate::credentials;
@@ -76,7 +77,7 @@ pub(crate) fn connect(address: &str, environment: &Environment) -> Result<Connec
 pub(crate) fn shown(address: &str) -> String {
     let Ok(mut url) = Url::parse(address) else { return address.split('?').next().unwrap_or_default().to_owned() };
     if url.password().is_some() {
-        drop(url.set_password(Some("***")));
+        url.set_password(Some("***")).ok();
     }
     url.set_query(None);
     url.to_string()
@@ -190,7 +191,7 @@ fn http(url: &Url, environment: &Environment) -> Result<HttpBuilder, String> {
         let mut value = HeaderValue::from_str(&value).map_err(|_| "its password cannot be sent".to_owned())?;
         value.set_sensitive(true);
         let mut headers = HeaderMap::new();
-        headers.insert("authorization", value);
+        headers.insert(AUTHORIZATION, value);
         options = options.with_default_headers(headers);
     }
     Ok(HttpBuilder::new().with_url(url).with_retry(retry()).with_client_options(options))

@@ -74,7 +74,7 @@ pub(crate) struct Session {
     /// Why the store is not asked any more.
     outage: Option<String>,
     /// What is to be told, each once.
-    notices: Vec<String>,
+    pub(crate) notices: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -50,6 +50,7 @@ pub(super) fn judge<'a>(
     let graph = decider.graph;
     let may_be_needed = may_be_needed(decider, foreseen)?;
     let surely = surely(graph, scope, foreseen);
+    let project = decider.project;
     let planned = move |index: usize| {
         let (mut verdict, mut reason, key) = describe(graph, &foreseen[index])?;
         let lost = may_be_needed.get(&StepIndex::new(index));
@@ -64,7 +65,7 @@ pub(super) fn judge<'a>(
             Foreseen::Decided(Decision::Execute(execution)) => execution.after > 0,
             _ => false,
         };
-        let fetch_bytes = fetching::bytes(decider.project, graph, &graph.steps[index], &foreseen[index]);
+        let fetch_bytes = fetching::bytes(project, graph, &graph.steps[index], &foreseen[index]);
         let step = graph.steps[index].id.clone();
         Some(PlannedStep { step, verdict, reason, key, has_result, expected_ms: None, fetch_bytes })
     };
