@@ -15,6 +15,7 @@ use crate::error::CliError;
 use crate::ui::Ui;
 use crate::ui::sink::{Form, Loudness, Stream};
 use crate::ui::style::Paint;
+use crate::ui::text::clean;
 
 /// Variables that CI systems set.
 const CI_VARIABLES: [&str; 7] =
@@ -107,6 +108,13 @@ impl Context {
         let graph = tidemill_engine::load(&project, &file, &args.params.overrides(self));
         let graph = graph.map_err(|error| self.named_from_here(error, &file))?;
         Ok((project, graph))
+    }
+
+    /// Says what there is to say of the store, once a command has used it.
+    pub(crate) fn tell_store(&self, project: &Project) {
+        for notice in project.store().map(|store| store.store.take_notices()).unwrap_or_default() {
+            self.ui.tell(&format!("warning: {}\n", clean(&notice)));
+        }
     }
 
     /// The same mistakes, the pipeline file named as seen from the working folder.

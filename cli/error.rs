@@ -10,6 +10,7 @@ use tidemill_engine::project::ProjectError;
 use tidemill_engine::record::RecordError;
 use tidemill_engine::registry::RegistryError;
 use tidemill_engine::spec::Diagnostics;
+use tidemill_engine::store::StoreError;
 use tidemill_engine::{EngineError, LoadError};
 
 use crate::dvc::DvcError;
@@ -89,7 +90,7 @@ macro_rules! engine_errors {
     )*};
 }
 
-engine_errors!(EngineError, CacheError, RecordError, RegistryError);
+engine_errors!(EngineError, CacheError, RecordError, RegistryError, StoreError);
 
 impl From<LoadError> for CliError {
     fn from(error: LoadError) -> Self {

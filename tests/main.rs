@@ -37,6 +37,8 @@ mod sandbox;
 mod selection;
 mod shared_state;
 mod tampered;
+mod team_store;
+mod object_stores;
 mod undeclared;
 
 // What goes wrong.

@@ -34,6 +34,13 @@ class Peers:
         """DVC, likewise."""
         return self.python("dvc")
 
+    def dvc_with_s3(self):
+        """DVC with what it needs to talk to S3."""
+        dvc = self.dvc()
+        if dvc:
+            subprocess.run([self.folder / "venv" / "bin" / "pip", "install", "--quiet", "dvc-s3"], check=False)
+        return dvc
+
     def python(self, name):
         programs = self.folder / "venv" / "bin"
         if not (programs / name).exists():

@@ -22,20 +22,13 @@ use crate::{Artifact, Cache, CacheError, Digest, Form, Manifest, hash, manifest}
 const KNOWN_LIMIT: usize = 1 << 16;
 
 impl Cache {
-    /// Whether all the content of an artifact is there and is as it was. What was damaged is removed.
+    /// Whether all the content of an artifact can be had: it is here and as it was, or the store of the team has it. What was
+    /// damaged is removed.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// If the cache cannot be read.
     pub fn available(&self, artifact: &Artifact) -> Result<bool, CacheError> {
-        let blobs = match self.blobs_of(artifact) {
-            Ok(blobs) => blobs,
-            Err(CacheError::Missing { .. }) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let sound = self.sound(&blobs)?;
-        let doubtful = blobs.iter().zip(sound).filter(|(_, stamp)| stamp.is_none());
-        let twins: Vec<Blob> = doubtful.map(|(blob, _)| blob.twin()).collect();
-        Ok(self.sound(&twins)?.iter().all(Option::is_some))
+        Ok(self.is_here(artifact)? || self.is_there(artifact)?)
     }
 
     /// Whether a file is in the store and was not written to, as far as the file system tells by its size and time. It is enough
@@ -72,8 +65,18 @@ impl Cache {
         self.content(artifact.digest, limit)
     }
 
-    /// The verified bytes of this digest, from either of its blobs.
+    /// The verified bytes of this digest, from either of its blobs, or from the store.
     pub(crate) fn content(&self, digest: Digest, limit: u64) -> Result<Vec<u8>, CacheError> {
+        match self.content_here(digest, limit) {
+            Err(CacheError::Missing { .. }) if self.bring_blobs(&[Blob { digest, executable: false }]) => {
+                self.content_here(digest, limit)
+            }
+            other => other,
+        }
+    }
+
+    /// The verified bytes of this digest, from either of its blobs.
+    pub(crate) fn content_here(&self, digest: Digest, limit: u64) -> Result<Vec<u8>, CacheError> {
         for executable in [false, true] {
             let path = self.inner.layout.object(Blob { digest, executable });
             let metadata = match fs::symlink_metadata(&path) {
@@ -128,8 +131,28 @@ impl Cache {
         Ok(sound)
     }
 
-    /// Like [`Self::sound`], and a blob of which only the twin is there is made from it.
+    /// Like [`Self::sound`], and a blob of which only the twin is there is made from it. What is not here comes from the store.
     pub(crate) fn ensure(&self, blobs: &[Blob]) -> Result<Vec<Stamp>, CacheError> {
+        match self.ensure_here(blobs) {
+            Err(CacheError::Missing { .. }) => {
+                let absent = self.absent_blobs(blobs)?;
+                self.bring_blobs(&absent);
+                self.ensure_here(blobs)
+            }
+            other => other,
+        }
+    }
+
+    fn absent_blobs(&self, blobs: &[Blob]) -> Result<Vec<Blob>, CacheError> {
+        let twins: Vec<Blob> = blobs.iter().map(|blob| blob.twin()).collect();
+        let (own, twins) = (self.sound(blobs)?, self.sound(&twins)?);
+        let neither = |((blob, own), twin): ((&Blob, &Option<Stamp>), &Option<Stamp>)| {
+            (own.is_none() && twin.is_none()).then_some(*blob)
+        };
+        Ok(blobs.iter().zip(&own).zip(&twins).filter_map(neither).collect())
+    }
+
+    fn ensure_here(&self, blobs: &[Blob]) -> Result<Vec<Stamp>, CacheError> {
         let mut sound = self.sound(blobs)?;
         let absent: Vec<usize> = (0..blobs.len()).filter(|index| sound[*index].is_none()).collect();
         if !absent.is_empty() {

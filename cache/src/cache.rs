@@ -12,7 +12,7 @@ use crate::layout::{FORMAT, Layout, OLDEST};
 use crate::lease::{Spares, spares};
 use crate::parts::Parts;
 use crate::stamp::Stamp;
-use crate::{CacheError, Digest, Key, Lease, Running, record};
+use crate::{CacheError, Digest, Key, Lease, Remote, Running, record};
 
 /// The one handle on a state folder (`.tidemill/`). Cheap to clone; every method may be called from any thread, and by any
 /// number of processes at once. All of them block: call them from threads that may.
@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     /// The blobs whose content this process knows, by device and inode, as of their last stamp. It is locked while the
     /// inode of a blob changes on purpose, so that two threads that link one blob do not take each other for intruders.
     blobs: Mutex<Known>,
+    /// Where things are asked for that are not here.
+    pub(crate) remote: OnceLock<Arc<dyn Remote>>,
 }
 
 /// Whoever holds this makes the index gather what it is told.
@@ -77,9 +79,9 @@ impl Cache {
         let is_local = !crate::stamp::is_network(layout.state());
         let (parts, frames) = (Parts::new(layout.temporary()), frames(layout.temporary()));
         let spare_leases = Arc::new(spares(layout.temporary()));
-        let (defers, blobs) = (OnceLock::new(), Mutex::default());
+        let (defers, blobs, remote) = (OnceLock::new(), Mutex::default(), OnceLock::new());
         let clones = Clones::default();
-        let inner = Inner { layout, index, clones, is_local, parts, frames, spare_leases, defers, blobs };
+        let inner = Inner { layout, index, clones, is_local, parts, frames, spare_leases, defers, blobs, remote };
         let cache = Self { inner: Arc::new(inner) };
         cache.distrust_after_boot();
         Ok(cache)

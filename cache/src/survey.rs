@@ -58,7 +58,7 @@ impl Cache {
     }
 
     /// The keys that have results, in order.
-    pub(crate) fn keys_with_results(&self) -> Result<Vec<Key>, CacheError> {
+    pub fn keys_with_results(&self) -> Result<Vec<Key>, CacheError> {
         let paths = grandchildren(&self.inner.layout.results())?;
         let mut keys: Vec<Key> = paths.iter().filter_map(|path| key_of_record(path.file_name()?)).collect();
         keys.sort_unstable();

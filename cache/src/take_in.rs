@@ -53,11 +53,7 @@ impl Cache {
         let blob = Blob { digest: artifact.digest, executable: false };
         if self.sound(&[blob])?[0].is_none() {
             let path = self.temporary_name()?;
-            let written = File::create_new(&path).and_then(|mut file| {
-                file.write_all(bytes)?;
-                file.metadata()
-            });
-            let stamp = Stamp::of(&written.map_err(CacheError::io("write", &path))?);
+            let stamp = write_new(&path, bytes).map_err(CacheError::io("write", &path))?;
             self.take_in(vec![Incoming { source: path, stamp, blob, how: How::Move }])?;
         }
         Ok(artifact)
@@ -118,7 +114,7 @@ impl Cache {
     }
 
     /// A name for what is being written.
-    fn temporary_name(&self) -> Result<Utf8PathBuf, CacheError> {
+    pub(crate) fn temporary_name(&self) -> Result<Utf8PathBuf, CacheError> {
         let folder = self.inner.layout.temporary();
         fs::create_dir_all(&folder).map_err(CacheError::io("create", &folder))?;
         let place = tempfile::Builder::new().prefix("blob-").rand_bytes(16).make_in(&folder, |_| Ok(()));
@@ -188,4 +184,11 @@ impl Cache {
         let metadata = staged.file.metadata().map_err(CacheError::io("read", &path))?;
         Ok((path, Stamp::of(&metadata), staged.blob.digest))
     }
+}
+
+/// Writes a new file: its stamp.
+pub(crate) fn write_new(path: &Utf8Path, bytes: &[u8]) -> io::Result<Stamp> {
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    Ok(Stamp::of(&file.metadata()?))
 }

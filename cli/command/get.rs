@@ -43,7 +43,9 @@ struct Got<'a> {
 /// Gets the artifact.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let (project, graph) = context.load(&args.pipeline)?;
-    let found = runtime::block_on(artifact::get(&project, &graph, &args.output_of))??;
+    let found = runtime::block_on(artifact::get(&project, &graph, &args.output_of));
+    context.tell_store(&project);
+    let found = found??;
     if args.output.as_deref() == Some(Utf8Path::new("-")) {
         write(context, project.cache(), &found.artifact)?;
         return Ok(Exit::Done);

@@ -69,6 +69,7 @@ pub(super) fn show(
     Shown { jobs, form }: Shown,
 ) -> Result<Plan, CliError> {
     let mut plan = runtime::block_on(tidemill_engine::plan(project, graph, selection))??;
+    context.tell_store(project);
     let forecast = tidemill_engine::forecast(project, graph, selection, &mut plan, jobs.map(NonZero::get))?;
     let planned = Planned { plan: &plan, forecast: &forecast };
     context.ui.result(&planned, || plan::draw(&planned, form, context.ui.out.paint))?;

@@ -14,7 +14,10 @@ const DAY: u64 = 24 * HOUR;
 pub(crate) fn lines(forecast: &Forecast) -> Vec<String> {
     let Forecast { sure, all } = forecast;
     if all.steps == 0 {
-        return Vec::new();
+        return match all.fetch_bytes {
+            0 => Vec::new(),
+            bytes => vec![format!("nothing runs; {} to fetch from the store", size(bytes))],
+        };
     }
     if all.unknown_steps == all.steps {
         return vec!["no forecast: none of them has run here before".to_owned()];

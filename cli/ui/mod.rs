@@ -30,5 +30,6 @@ pub(crate) mod style;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod transfer;
 
 pub(crate) use sink::Ui;

@@ -201,6 +201,7 @@ mod tests {
             key: None,
             has_result: false,
             expected_ms: None,
+            fetch_bytes: 0,
         }
     }
 

@@ -4,6 +4,7 @@
 use tidemill_engine::event::{Condition, Counts, Outcome};
 use tidemill_engine::name::RunId;
 use tidemill_engine::record::{GateAnswer, Live, Ran, Recap, StepEnd};
+use tidemill_engine::store::Transfer;
 
 use super::measured;
 use super::style::{Paint, Tone};
@@ -110,7 +111,31 @@ fn body(recap: &Recap, paint: Paint, width: usize, room: Room) -> String {
     }
     page.and_more(recap.published.len().saturating_sub(things), "");
     live(&mut page, &recap.live);
+    if let Some(transfer) = &recap.store {
+        page.line(Tone::Faint, "store", &stored(transfer));
+    }
     page.text
+}
+
+/// What went to the store and came from it.
+fn stored(transfer: &Transfer) -> String {
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let mut parts = Vec::new();
+    if transfer.results_found > 0 {
+        parts.push(format!("{} found", count(number(transfer.results_found), "result")));
+    }
+    if transfer.contents_received > 0 {
+        let fetched = count(number(transfer.contents_received), "content");
+        parts.push(format!("{fetched} fetched ({})", size(transfer.received)));
+    }
+    if transfer.results_sent > 0 {
+        let sent = count(number(transfer.results_sent), "result");
+        parts.push(format!("{sent} sent ({})", size(transfer.sent)));
+    }
+    if parts.is_empty() {
+        parts.push("nothing new".to_owned());
+    }
+    parts.join(", ")
 }
 
 /// The steps that executed: in their order, or the longest first if there are many.

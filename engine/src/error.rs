@@ -15,6 +15,20 @@ pub enum EngineError {
     /// A log of records could not be read or written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The store of the team could not do what was asked.
+    #[error(transparent)]
+    Store(#[from] tidemill_store::StoreError),
+    /// The project has no store, or it is switched off.
+    #[error("this project uses no store")]
+    NoStore,
+    /// A setting of the store cannot be one.
+    #[error("the store cannot be used: {what}: {reason}")]
+    StoreSetting {
+        /// The setting, or the variable.
+        what: String,
+        /// Why.
+        reason: String,
+    },
     /// The model registry could not be read or written.
     #[error(transparent)]
     Registry(#[from] crate::registry::RegistryError),
@@ -193,6 +207,7 @@ impl EngineError {
             Self::Cache(CacheError::Io { .. } | CacheError::Missing { .. } | CacheError::Json(_)) => {
                 ErrorKind::Infrastructure
             }
+            Self::Store(error) if error.is_outage() => ErrorKind::Infrastructure,
             Self::Record(error) if error.is_usage() => ErrorKind::Usage,
             Self::Log(_) | Self::Process(_) | Self::Record(_) | Self::Io { .. } => ErrorKind::Infrastructure,
             Self::Registry(error) => match error.is_usage() {
@@ -233,6 +248,10 @@ impl EngineError {
             Self::Cache(CacheError::Busy) => Some(
                 "`tidemill runs --where outcome=running` shows it; try again when it has ended".to_owned(),
             ),
+            Self::NoStore => Some(
+                "name one in tidemill.toml: `[store]` with `url = \"s3://BUCKET/PREFIX\"`, or in TIDEMILL_STORE_URL".to_owned(),
+            ),
+            Self::Store(error) => error.hint().map(str::to_owned),
             Self::TooLarge { .. } => Some("lower the step's `resources`".to_owned()),
             Self::Record(error) => error.hint(),
             _ => None,

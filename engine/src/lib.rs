@@ -8,6 +8,7 @@ pub mod debug;
 pub mod effects;
 pub mod error;
 pub mod event;
+pub mod exchange;
 pub mod execute;
 pub mod failure;
 pub mod few;
@@ -24,6 +25,7 @@ pub mod run;
 pub mod sandbox;
 pub mod schedule;
 pub mod spec;
+pub mod store;
 mod suggest;
 
 pub use error::{EngineError, ErrorKind};

@@ -13,6 +13,7 @@ use crate::error::EngineError;
 use crate::interface::Catalog;
 use crate::name::PipelineName;
 use crate::sandbox::Sandbox;
+use crate::store::{ProjectStore, StoreTable};
 
 /// The file that marks the root of a project.
 pub const PROJECT_FILE: &str = "tidemill.toml";
@@ -50,6 +51,7 @@ pub struct Project {
     rules: Arc<IgnoreRules>,
     publishes_links: bool,
     sandbox: Sandbox,
+    store: Option<ProjectStore>,
     program_stamp: Arc<[u8]>,
 }
 
@@ -59,7 +61,7 @@ impl Project {
     /// # Errors
     /// If the state folder is named wrongly, cannot be made, or was written by a newer version.
     pub fn open(settings: Settings) -> Result<Self, EngineError> {
-        let configured = configured(&settings.root)?;
+        let ProjectFile { project: configured, store } = configured(&settings.root)?;
         let named = match &settings.state {
             Some(state) => Some((state.clone(), "TIDEMILL_STATE")),
             None => configured.state.map(|state| (state, PROJECT_FILE)),
@@ -71,6 +73,10 @@ impl Project {
             None => settings.root.join(STATE_FOLDER),
         };
         let cache = Cache::open(&state)?;
+        let store = store.open(&settings.environment, cache.state())?;
+        if let Some(store) = store.as_ref().filter(|store| store.is_used()) {
+            cache.attach(Arc::new(store.store.clone()));
+        }
         let rules = IgnoreRules::load(&settings.root)?;
         let program_stamp = program_stamp(&settings.program).into();
         let publishes_links = configured.publish == Publish::Link;
@@ -80,6 +86,7 @@ impl Project {
             rules: Arc::new(rules),
             publishes_links,
             sandbox: configured.sandbox,
+            store,
             program_stamp,
         })
     }
@@ -100,6 +107,12 @@ impl Project {
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    /// The store of the team, if there is one and it is used.
+    #[must_use]
+    pub fn store(&self) -> Option<&ProjectStore> {
+        self.store.as_ref().filter(|store| store.is_used())
     }
 
     /// Whether large outputs that cannot be cloned are published as read-only links into the cache.
@@ -300,6 +313,8 @@ pub fn locate(start: &Utf8Path, name: Option<&str>) -> Result<Located, ProjectEr
 struct ProjectFile {
     #[serde(default)]
     project: ProjectTable,
+    #[serde(default)]
+    store: StoreTable,
 }
 
 #[derive(Deserialize)]
@@ -358,9 +373,9 @@ fn read_project_file(root: &Utf8Path) -> Result<ProjectFile, ProjectError> {
 }
 
 /// What the project file says.
-fn configured(root: &Utf8Path) -> Result<ProjectTable, EngineError> {
+fn configured(root: &Utf8Path) -> Result<ProjectFile, EngineError> {
     match read_project_file(root) {
-        Ok(file) => Ok(file.project),
+        Ok(file) => Ok(file),
         Err(ProjectError::Io { path, source }) => Err(EngineError::Io { path, source }),
         Err(error) => Err(EngineError::ProjectFile { message: error.to_string() }),
     }

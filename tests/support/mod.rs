@@ -1,15 +1,19 @@
 //! What every story stands on: a project in a closed world, a command's whole answer, waiting for conditions, processes.
 
 mod answer;
+mod faults;
 mod http;
 mod processes;
 mod project;
+mod stores;
 mod terminal;
 mod wait;
 
 pub(crate) use answer::{Answer, with_narrow_columns};
+pub(crate) use faults::Faults;
 pub(crate) use http::ask;
 pub(crate) use processes::{Started, kill_with_descendants, processes_of, signal};
 pub(crate) use project::Project;
+pub(crate) use stores::ObjectStore;
 pub(crate) use terminal::Terminal;
 pub(crate) use wait::{until, until_equal};

@@ -127,6 +127,11 @@ impl Project {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
+    /// Unsets a variable for all commands that follow.
+    pub(crate) fn without_variable(&mut self, name: &str) {
+        self.variables.remove(name);
+    }
+
     /// The command `tidemill` with these arguments, ready to be started.
     pub(crate) fn command(&self, arguments: &[&str], folder: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use tidemill_cache::Key;
 
 use super::decide::{Decider, Decision, Manner};
+use super::fetching;
 use super::foreseen::{Foreseen, Foresight};
 use super::memo::Memo;
 use super::model::{Plan, PlannedStep, Verdict};
@@ -49,6 +50,7 @@ pub(super) fn judge<'a>(
     let graph = decider.graph;
     let may_be_needed = may_be_needed(decider, foreseen)?;
     let surely = surely(graph, scope, foreseen);
+    let project = decider.project;
     let planned = move |index: usize| {
         let (mut verdict, mut reason, key) = describe(graph, &foreseen[index])?;
         let lost = may_be_needed.get(&StepIndex::new(index));
@@ -63,8 +65,9 @@ pub(super) fn judge<'a>(
             Foreseen::Decided(Decision::Execute(execution)) => execution.after > 0,
             _ => false,
         };
+        let fetch_bytes = fetching::bytes(project, graph, &graph.steps[index], &foreseen[index]);
         let step = graph.steps[index].id.clone();
-        Some(PlannedStep { step, verdict, reason, key, has_result, expected_ms: None })
+        Some(PlannedStep { step, verdict, reason, key, has_result, expected_ms: None, fetch_bytes })
     };
     Ok((0..graph.steps.len()).map(planned))
 }

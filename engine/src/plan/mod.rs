@@ -5,12 +5,14 @@
 mod command;
 mod decide;
 mod explain;
+mod fetching;
 mod facts;
 mod fingerprint;
 mod foreseen;
 mod gate;
 mod inputs;
 mod judge;
+mod look_up;
 mod memo;
 mod model;
 mod observe;
@@ -33,6 +35,7 @@ pub use explain::{
     Relation, Version, WordChange, explain,
 };
 pub use facts::{Facts, InputFact, OutputFact, PythonFact};
+pub use fetching::absent;
 pub use foreseen::{Foreseen, Foresight};
 pub use gate::{METRICS_LIMIT, Metrics, ask, metrics, outputs_of};
 pub use inputs::{Content, Material, Paths, Upstream};

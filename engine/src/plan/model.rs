@@ -31,6 +31,14 @@ pub struct PlannedStep {
     pub has_result: bool,
     /// How long it is expected to take if it runs, in milliseconds. A forecast says so, if the step ever ran.
     pub expected_ms: Option<u64>,
+    /// How many bytes have to be fetched from the store for it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub fetch_bytes: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde wants")]
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// What would happen to a step.

@@ -6,6 +6,7 @@ use super::decide::{Decider, Decision, Insist, Satisfied};
 use super::foreseen::{Foreseen, Foresight, upstream};
 use super::gate;
 use super::inputs::{Content, Upstream};
+use super::look_up::look_up;
 use super::memo::Memo;
 use super::outputs::Outputs;
 use super::select::Scope;
@@ -23,6 +24,7 @@ const CHUNK: usize = 4096;
 /// # Errors
 /// As [`plan`].
 pub async fn foresee(decider: &Decider<'_>, scope: &Scope, memo: &Memo) -> Result<Foresight, EngineError> {
+    look_up(decider, scope, memo).await?;
     let mut restore: BTreeMap<StepIndex, String> = BTreeMap::new();
     loop {
         let Foresight { mut foreseen, remembered, settled } = forward(decider, scope, &restore, memo).await?;

@@ -35,6 +35,9 @@ pub struct Recap {
     pub blocked: Vec<BlockedStep>,
     /// What model servers should serve now, as far as this pipeline deploys to them.
     pub live: Vec<Live>,
+    /// What went to the store and came from it, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<tidemill_store::Transfer>,
     #[serde(skip)]
     reasons: BTreeMap<StepId, String>,
     #[serde(skip)]

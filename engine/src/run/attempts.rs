@@ -160,7 +160,7 @@ impl Conductor {
         }
     }
 
-    fn shares_key(&self, step: usize) -> bool {
+    pub(super) fn shares_key(&self, step: usize) -> bool {
         self.step(step).cache && self.step(step).effect.is_none()
     }
 
@@ -308,6 +308,7 @@ impl Conductor {
     ) -> Result<(), EngineError> {
         let outputs = outputs_of(self.step(step), &finished.result);
         self.note_success(step, execution, &finished)?;
+        self.send(step, &finished.result);
         self.remembered[step] = false;
         let saved_ms = finished.result.usage.wall_ms;
         let (key, reads) = (execution.resolved.key, execution.resolved.reads());

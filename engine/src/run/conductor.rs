@@ -14,6 +14,7 @@ use super::live::live;
 use super::pulses::Pulses;
 use super::remembering::{Learned, Outlook};
 use super::sharing::Sharing;
+use super::storing::{self, Storing};
 use super::teller::Teller;
 use super::{RunOptions, RunSummary, git, machine_facts};
 use crate::error::EngineError;
@@ -65,6 +66,7 @@ pub async fn run(
     if foresight.foreseen.iter().any(|step| matches!(step, Foreseen::Decided(Decision::Execute(_)))) {
         warden.begin().await;
     }
+    storing::bring(project, &graph, &foresight.foreseen, &foresight.settled).await?;
     let git = git.await.ok().flatten();
     memo.learn_outline(outline.get().await);
     subscribers.insert(0, Box::new(Journal::begin(&History::below(project.state()), &id)?));
@@ -164,6 +166,8 @@ pub(super) struct Conductor {
     pub(super) stale: BTreeSet<usize>,
     /// Steps with equal keys.
     pub(super) sharing: Sharing,
+    /// What it has to do with the store.
+    pub(super) storing: Storing,
     /// Steps whose leader ended, each with it and how it ended.
     pub(super) released: VecDeque<(usize, usize, Settled)>,
     pub(super) attempts: JoinSet<End>,
@@ -234,6 +238,7 @@ impl Conductor {
             failed_attempts: BTreeMap::new(),
             stale: BTreeSet::new(),
             sharing: Sharing::default(),
+            storing: Storing::default(),
             released: VecDeque::new(),
             attempts: JoinSet::new(),
             prepared: BTreeMap::new(),
@@ -281,6 +286,7 @@ impl Conductor {
             if self.attempts.is_empty() && !waits_for_others {
                 break;
             }
+            self.tell_store();
             self.teller.flush();
             let cancel = self.cancel.clone();
             tokio::select! {
@@ -372,6 +378,7 @@ impl Conductor {
                 self.tell_blocked(step, by);
             }
         }
+        self.finish_sending().await;
         let counts = self.teller.counts();
         let outcome = if self.interrupted {
             Outcome::Interrupted
@@ -396,6 +403,7 @@ impl Conductor {
     /// call a run failed that is done.
     fn recap(&mut self) -> Recap {
         let mut recap = self.teller.take_recap();
+        recap.store = self.transfer();
         let previous = match recap.metrics.is_empty() {
             true => Ok(None),
             false => {

@@ -76,6 +76,9 @@ impl Conductor {
     }
 
     fn satisfied(&mut self, step: usize, satisfied: Satisfied) -> Result<(), EngineError> {
+        if self.fetches_first(step, &satisfied.outputs)? {
+            return Ok(());
+        }
         let id = self.step(step).id.clone();
         self.note_contest(satisfied.contest.as_ref(), satisfied.key)?;
         if !self.remembered[step] {
@@ -143,6 +146,9 @@ impl Conductor {
         if !self.scope.may_execute[step] {
             let needed = self.step(step).id.to_string();
             return Err(EngineError::OutsideSelection { needed, reason: execution.reason.into_owned() });
+        }
+        if self.asks_store(step, &execution)? {
+            return Ok(());
         }
         let lost = self.lost_producers(step, &execution)?;
         let key = execution.resolved.key;

@@ -24,8 +24,9 @@ pub fn forecast(
 ) -> Result<Forecast, EngineError> {
     let limits = machine_facts::limits(project, graph, jobs);
     check_needs(graph, &limits)?;
+    let fetch = Fetch::of(plan);
     if !plan.would_run() {
-        return Ok(Forecast::default());
+        return Ok(fetch.into_account(Forecast::default()));
     }
     let scope = Scope::of(graph, selection)?;
     let mut usages = Usages::of(project.cache(), &graph.pipeline);
@@ -45,7 +46,7 @@ pub fn forecast(
     }
     if usages.is_empty() {
         // Without a past there is nothing to play.
-        return Ok(Forecast::without_past(&work));
+        return Ok(fetch.into_account(Forecast::without_past(&work)));
     }
     let order: Vec<usize> = graph.order.iter().map(|index| index.get()).collect();
     let duration = |place: usize| match work[place] {
@@ -54,7 +55,29 @@ pub fn forecast(
     };
     let durations: Vec<u64> = (0..graph.steps.len()).map(duration).collect();
     let (tasks, work) = in_order(&order, &tasks(graph, &durations, &limits, true), &work);
-    Ok(forecast_work(&tasks, &work, &limits))
+    Ok(fetch.into_account(forecast_work(&tasks, &work, &limits)))
+}
+
+/// Bytes to fetch from the store.
+struct Fetch {
+    /// For what is found, and for what surely runs.
+    sure: u64,
+    /// For all.
+    all: u64,
+}
+
+impl Fetch {
+    fn of(plan: &Plan) -> Self {
+        let sum = |counts: fn(Verdict) -> bool| {
+            plan.steps.iter().filter(|step| counts(step.verdict)).map(|step| step.fetch_bytes).sum()
+        };
+        Self { sure: sum(|verdict| verdict != Verdict::Maybe), all: sum(|_| true) }
+    }
+
+    fn into_account(self, mut forecast: Forecast) -> Forecast {
+        (forecast.sure.fetch_bytes, forecast.all.fetch_bytes) = (self.sure, self.all);
+        forecast
+    }
 }
 
 /// A step that nobody remembers may run under a key that has a result, here or from elsewhere: that says what it used.

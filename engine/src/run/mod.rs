@@ -15,6 +15,7 @@ mod machine_facts;
 mod pulses;
 mod remembering;
 mod sharing;
+mod storing;
 mod tasks;
 mod teller;
 

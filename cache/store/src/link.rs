@@ -1,0 +1,205 @@
+//! Requests to an object store: counted, limited in size, number and rate, and told apart by what their errors mean.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt as _;
+use leaky_bucket::RateLimiter;
+use object_store::path::Path;
+use object_store::{
+    Error, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+};
+use rand::Rng as _;
+use tokio::sync::Semaphore;
+
+use crate::error::StoreError;
+use crate::layout::Layout;
+use crate::level::Level;
+use crate::limits::REQUESTS;
+use crate::progress::Progress;
+
+/// The way to an object store.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    store: Arc<dyn ObjectStore>,
+    requests: Arc<Semaphore>,
+    up: Option<Arc<RateLimiter>>,
+    down: Option<Arc<RateLimiter>>,
+    progress: Arc<Progress>,
+}
+
+/// How often the limit of the rate gives out bytes.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Something in a folder of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    pub(crate) size: u64,
+}
+
+impl Link {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, rate: Option<u64>, progress: Arc<Progress>) -> Self {
+        let limiter = || rate.map(|rate| Arc::new(limiter(rate)));
+        Self { store, requests: Arc::new(Semaphore::new(REQUESTS)), up: limiter(), down: limiter(), progress }
+    }
+
+    /// What lies at a path; none if nothing does.
+    pub(crate) async fn get(&self, path: &Path, most: u64) -> Result<Option<Bytes>, StoreError> {
+        self.get_with(path, GetOptions::default(), most).await
+    }
+
+    /// Some bytes of what lies at a path; none if nothing does, or if it is shorter.
+    pub(crate) async fn get_range(
+        &self,
+        path: &Path,
+        range: std::ops::Range<u64>,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let length = range.end - range.start;
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let bytes = self.get_with(path, options, length).await?;
+        Ok(bytes.filter(|bytes| bytes.len() as u64 == length))
+    }
+
+    /// How many bytes lie at a path; none if nothing does.
+    pub(crate) async fn size(&self, path: &Path) -> Result<Option<u64>, StoreError> {
+        let _request = self.request().await;
+        match self.store.head(path).await {
+            Ok(object) => Ok(Some(object.size)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn get_with(&self, path: &Path, options: GetOptions, most: u64) -> Result<Option<Bytes>, StoreError> {
+        let _request = self.request().await;
+        let result = match self.store.get_opts(path, options).await {
+            Ok(result) => result,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) if is_beyond_the_end(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let length = result.range.end.saturating_sub(result.range.start);
+        if length > most {
+            return Err(StoreError::damaged(path, format!("it is {length} bytes long, more than {most}")));
+        }
+        self.read(path, result, length, most).await.map(Some)
+    }
+
+    async fn read(&self, path: &Path, result: GetResult, length: u64, most: u64) -> Result<Bytes, StoreError> {
+        let mut stream = result.into_stream();
+        let mut bytes = BytesMut::with_capacity(usize::try_from(length).unwrap_or_default());
+        while let Some(part) = stream.try_next().await? {
+            if (bytes.len() + part.len()) as u64 > most {
+                return Err(StoreError::damaged(path, format!("more than {most} bytes come")));
+            }
+            take(self.down.as_deref(), part.len()).await;
+            self.progress.received(part.len() as u64);
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes.freeze())
+    }
+
+    /// Writes something under a name that says what it is: whoever else writes there writes the same.
+    pub(crate) async fn put(&self, path: &Path, bytes: Bytes) -> Result<(), StoreError> {
+        self.put_with(path, bytes, PutMode::Overwrite).await?;
+        Ok(())
+    }
+
+    /// Writes something if nothing lies there; whether it did.
+    pub(crate) async fn create(&self, layout: &Layout, level: Level, path: &Path, bytes: Bytes) -> Result<bool, StoreError> {
+        match self.put_with(path, bytes.clone(), PutMode::Create).await {
+            Ok(()) => Ok(true),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
+            Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => {
+                self.create_by_copy(layout, level, path, bytes).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same for stores that know no conditional put, but a conditional copy, as WebDAV has it (RFC 4918, 10.6).
+    async fn create_by_copy(
+        &self,
+        layout: &Layout,
+        level: Level,
+        path: &Path,
+        bytes: Bytes,
+    ) -> Result<bool, StoreError> {
+        let temporary = layout.temporary(level, &format!("{:032x}", rand::rng().random::<u128>()));
+        self.put_with(&temporary, bytes, PutMode::Overwrite).await?;
+        let copied = {
+            let _request = self.request().await;
+            self.store.copy_if_not_exists(&temporary, path).await
+        };
+        let _request = self.request().await;
+        if let Err(error) = self.store.delete(&temporary).await {
+            tracing::debug!(%temporary, %error, "a temporary file stays in the store");
+        }
+        match copied {
+            Ok(()) => Ok(true),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn put_with(&self, path: &Path, bytes: Bytes, mode: PutMode) -> Result<(), Error> {
+        let length = bytes.len();
+        take(self.up.as_deref(), length).await;
+        let _request = self.request().await;
+        let options = PutOptions { mode, ..PutOptions::default() };
+        self.store.put_opts(path, PutPayload::from_bytes(bytes), options).await?;
+        self.progress.sent(length as u64);
+        Ok(())
+    }
+
+    /// What lies below a folder, at most so much of it.
+    pub(crate) async fn list(&self, folder: &Path, most: usize) -> Result<Vec<Listed>, StoreError> {
+        let _request = self.request().await;
+        let mut stream = self.store.list(Some(folder));
+        let mut listed = Vec::new();
+        loop {
+            match stream.try_next().await {
+                Ok(Some(object)) if listed.len() < most => {
+                    let name = object.location.filename().unwrap_or_default().to_owned();
+                    listed.push(Listed { name, size: object.size });
+                }
+                Ok(Some(_)) => {
+                    return Err(StoreError::damaged(folder, format!("it holds more than {most} objects")));
+                }
+                Ok(None) => return Ok(listed),
+                Err(Error::NotFound { .. }) => return Ok(listed),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn request(&self) -> tokio::sync::SemaphorePermit<'_> {
+        self.progress.request();
+        self.requests.acquire().await.expect("nobody closes it")
+    }
+}
+
+/// Gives out so many bytes in a second.
+fn limiter(rate: u64) -> RateLimiter {
+    let per_tick = usize::try_from(rate / 20).unwrap_or(usize::MAX).max(1);
+    RateLimiter::builder().initial(per_tick).max(per_tick * 4).refill(per_tick).interval(TICK).build()
+}
+
+/// Waits until so many bytes may go.
+async fn take(limiter: Option<&RateLimiter>, bytes: usize) {
+    let Some(limiter) = limiter else { return };
+    let mut left = bytes;
+    while left > 0 {
+        let part = left.min(limiter.max());
+        limiter.acquire(part).await;
+        left -= part;
+    }
+}
+
+/// A range that begins where nothing is any more: what lies there was cut short.
+fn is_beyond_the_end(error: &Error) -> bool {
+    let text = error.to_string();
+    text.contains("416") || text.contains("InvalidRange") || text.contains("StartTooLarge") || text.contains("Wanted range")
+}
