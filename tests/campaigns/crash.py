@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import subprocess
 import time
 
 from . import tracer
@@ -13,7 +14,7 @@ LIFE = 20
 
 
 def random_kills(campaign, kills):
-    """Kills at random moments of runs, from before a run does anything to after it has ended."""
+    """So many kills that came in time, at random moments of runs: from before a run does anything to its end."""
     random, expected = campaign.random("crash"), Expected(campaign.program)
     duration = measure(campaign.program)
     world, age, done = None, 0, 0
@@ -24,14 +25,16 @@ def random_kills(campaign, kills):
         params = draw(random)
         settled, killed = Settled(world, expected, params), 0
         for _ in range(random.randrange(1, 4)):
-            mode, moment = random.choice(list(MODES)), random.random() * 1.1 * duration
-            killed += kill(world, params, mode, moment)
-            done += 1
-            campaign.count(f"kills of {mode}")
+            # A run that finds all in the cache is over soon; and much happens in the first moments of any.
+            moment = random.random() * random.choice([0.1, 0.3, 1]) * duration
+            mode = random.choice(list(MODES))
+            in_time = kill(world, params, mode, moment)
+            killed += in_time
+            campaign.count(f"kills of {mode}" if in_time else "runs that had ended, or had no warden yet")
             settled.after_mishap()
             if mode != "engine and warden" and (left := world.processes_go()):
                 settled.say("processes", f"left alive after a kill of {mode}: {left}")
-        campaign.count("kills that came in time", killed)
+        done += killed
         settled.next_run(killed, again=age % 4 == 0)
         campaign.settle("random", f"kills before {params}", settled)
     campaign.close(world)
@@ -129,6 +132,46 @@ def named_points(campaign, density=1, most=None):
             settled.next_run(1)
             campaign.settle(series, f"killed before {call} number {number}", settled)
         campaign.close(world)
+
+
+# What the warden does while steps run, and how often at most.
+WARDEN_CALLS = {"clone": 13, "write": 34, "read": 34, "poll": 55, "wait4": 34, "kill": 5, "openat": 55, "close": 55, "pipe2": 3}
+
+
+def warden_points(campaign, density=1, most=None):
+    """The warden is killed before such a call; it is found when it is there, so that its first calls may have been made."""
+    random, expected = campaign.random("warden"), Expected(campaign.program)
+    found = tracer.points(WARDEN_CALLS, WARDEN_CALLS, density)
+    campaign.note("points of the warden", len(found))
+    random.shuffle(found)
+    world, age = None, 0
+    for call, number in found[:most]:
+        if campaign.is_over():
+            break
+        if world is None or world.spoiled or age == LIFE:
+            world, age = campaign.fresh(world, Mixed), 0
+        age += 1
+        params = {"n": age, "m": age % 6, "least": YES}
+        settled = Settled(world, expected, params)
+        child = world.begin(params)
+        while child.poll() is None and (warden := warden_of(child.pid)) is None:
+            time.sleep(0.001)
+        trace = tracer.killing(call, number)
+        attached = subprocess.Popen([*trace.before, "-p", str(warden)], stderr=subprocess.DEVNULL)
+        answer = world.answer(child)
+        attached.terminate()
+        attached.wait()
+        killed = trace.killed(warden)
+        trace.close()
+        campaign.count("points reached, the warden" if killed else "points not reached, the warden")
+        if answer.code != 0:
+            settled.say("killed run", f"a run whose warden was killed goes on, and gives {answer}")
+        if left := world.processes_go():
+            settled.say("processes", f"left alive: {left}")
+        settled.after_mishap()
+        settled.next_run(1)
+        campaign.settle("the warden", f"killed before {call} number {number}", settled)
+    campaign.close(world)
 
 
 def count(program, first):

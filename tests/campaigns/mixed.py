@@ -145,7 +145,7 @@ class Expected:
 
 def draw(random):
     """Parameters: some of a few, so that some steps run and some are cached."""
-    return {"n": random.randrange(12), "m": random.randrange(6), "least": NO if random.random() < 0.15 else YES}
+    return {"n": random.randrange(30), "m": random.randrange(6), "least": NO if random.random() < 0.15 else YES}
 
 
 class Settled:

@@ -53,6 +53,8 @@ engine and all its descendants; one to three times before the next run. A projec
     "crash: points": """\
 The named points: strace kills the engine before the first, second, third, fifth, eighth … call of each kind that changes files or processes, by the thread that
 comes to so many first, up to the last one of a whole run. Once in the first run of a project, and once in a later run of a project that has results.""",
+    "crash: warden": """\
+The same for the warden, which starts the steps and watches them: strace is attached to it when it is there. The run goes on with a new warden and exits with 0.""",
     "faults: injected": """\
 strace lets the calls of the engine fail at the same points, once or from there on, with each error that such a call may give: no space, quota, input/output
 error, read-only file system, no permission, too many open files, no memory, no processes. Questions may fail as well as changes. A run under a fault succeeds, or ends with a

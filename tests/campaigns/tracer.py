@@ -33,7 +33,7 @@ def need():
         if os.geteuid() != 0 or not shutil.which("apt-get"):
             return "strace is missing; on Debian: apt-get install strace"
         subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "strace"], check=True)
+        subprocess.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", "strace"], check=True)
     tried = subprocess.run(["strace", "-f", "-b", "execve", "-o", os.devnull, "true"], capture_output=True, text=True)
     return None if tried.returncode == 0 else f"strace cannot trace here: {tried.stderr.strip()}"
 
@@ -44,7 +44,7 @@ class Trace:
     def __init__(self, calls, inject=None):
         self.file = tempfile.NamedTemporaryFile(mode="r", prefix="tidemill-strace-", errors="replace")
         names = ",".join(f"?{call}" for call in calls)
-        self.before = ["strace", "-f", "-b", "execve", "-y", "-qq", "-s", "80", "-o", self.file.name, "-e", f"trace={names}", "-e", "signal=none"]
+        self.before = ["strace", "-f", "-b", "execve", "-y", "-q", "-s", "80", "-o", self.file.name, "-e", f"trace={names}", "-e", "signal=none"]
         if inject:
             self.before += ["-e", f"inject={inject}"]
 
@@ -63,6 +63,10 @@ class Trace:
     def injected(self):
         """The calls that were made to fail."""
         return [line for line in self.lines() if "(INJECTED)" in line]
+
+    def killed(self, pid):
+        """Whether this process was killed."""
+        return any("killed by SIGKILL" in line and line.split()[0] in ("+++", str(pid)) for line in self.lines())
 
     def close(self):
         self.file.close()

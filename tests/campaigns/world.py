@@ -12,7 +12,7 @@ import tempfile
 import time
 
 # Longer than any command of a campaign takes: what takes longer hangs.
-PATIENCE = 120
+PATIENCE = 90
 # How long killed processes may take to go.
 FAREWELL = 15
 

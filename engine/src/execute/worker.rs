@@ -15,6 +15,7 @@ use super::folder::StepFolder;
 use super::invocation::{Invocation, OUTCOME, Prepared};
 use super::kept::{self, Card};
 use super::outputs::{capture, describe};
+use super::room;
 use super::undeclared;
 use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
 use crate::graph::{Graph, Source, Step, StepIndex};
@@ -408,7 +409,9 @@ impl Work {
             Failure::Step(StepFailure::Exit { .. }) => {
                 let root = StepFolder::root_of(&self.project, &self.attempt.id);
                 undeclared::hint(&tail, &self.attempt.graph.folder, &root, &declared)
+                    .or_else(|| room::hint(self.project.state()))
             }
+            Failure::Step(StepFailure::Signal { .. }) => room::hint(self.project.state()),
             Failure::Step(StepFailure::InputChanged { .. }) => {
                 Some("nothing was kept; run again when the file is at rest".to_owned())
             }

@@ -50,8 +50,9 @@ impl Journal {
         let path = folder.join(JOURNAL);
         let io = |source| RecordError::Io { path: path.clone(), source };
         fs::create_dir_all(&folder).map_err(io)?;
-        let alive = File::create(folder.join(ALIVE)).map_err(io)?;
-        alive.lock().map_err(io)?;
+        let held = folder.join(ALIVE);
+        let hold = File::create(&held).and_then(|file| file.lock().map(|()| file));
+        let alive = hold.map_err(|source| RecordError::Io { path: held, source })?;
         let file = OpenOptions::new().create_new(true).append(true).open(&path).map_err(io)?;
         Ok(Self {
             history: history.clone(),
@@ -150,7 +151,7 @@ mod tests {
         let history = History::below(Utf8Path::from_path(folder.path()).unwrap());
         let run = RunId::new("20261120-235501-482k3fq").unwrap();
         let mut journal = Journal::begin(&history, &run).unwrap();
-        let mut tell = |journal: &mut Journal, event| {
+        let tell = |journal: &mut Journal, event| {
             journal.on(&Stamped { at: jiff::Timestamp::UNIX_EPOCH, event });
             journal.flush();
         };
