@@ -14,7 +14,8 @@ const BEGINNINGS: [&str; 4] = [
     "failed to create UnixStream",
 ];
 
-const HINT: &str = "other programs of this user may use them up, or a limit is low: see `ulimit -u` and `ulimit -n`";
+const HINT: &str =
+    "other programs of this user may use them up, or a limit is low: see `ulimit -u` and `ulimit -n`";
 
 /// From now on these panics end the program as other failures of the machine do, whichever thread they come from. What it started
 /// ends with it.

@@ -250,7 +250,8 @@ mod tests {
         let add = || database.with(|open| open.execute("INSERT INTO note VALUES (zeroblob(1))", []));
         let patience = || {
             let slot = database.open.lock().unwrap();
-            let ask = |open: &Open| open.connection.pragma_query_value(None, "busy_timeout", |row| row.get(0));
+            let ask =
+                |open: &Open| open.connection.pragma_query_value(None, "busy_timeout", |row| row.get(0));
             slot.as_ref().map(|open| ask(open).unwrap())
         };
         assert_eq!(add(), Some(1));

@@ -109,3 +109,6 @@ def judge(campaign, settled, answer, error, hits, world):
         settled.say("silent", f"{first_hit}: {answer}")
     elif answer.code == 4 and error and ours and os.strerror(getattr(errno, error)).lower() not in said.lower():
         campaign.unclear(first_hit, answer)
+    elif answer.code == 2:
+        # Nothing is wrong with the command line or the pipeline.
+        campaign.unclear(first_hit, answer)

@@ -67,7 +67,7 @@ the past, and edits under the same size with whatever time.""",
 Eight runs at once in one project, or in two checkouts with one state folder; random DAGs of 3 to 12 steps, of which some have equal commands and inputs, and so the
 same key; all with the same parameter, or each with its own. Each execution leaves a mark under a name that is made of what the key is made of. Each key is
 executed exactly once, in whatever pipeline of the state it occurs; all eight exit with 0; what is published is what `--jobs 1` in a fresh project publishes, and what a
-reckoning in the script gives. In a seventh of the rounds one of the eight is killed: what it was executing may be executed once more.""",
+reckoning in the script gives. In some of the rounds one of the eight is killed: what it was executing may be executed once more.""",
 }
 
 

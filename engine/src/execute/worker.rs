@@ -101,7 +101,8 @@ pub async fn attempt(
     turn: Turn,
     cancel: &Cancellation,
 ) -> Option<(Result<Finished, FailureReport>, Duration)> {
-    let work = Arc::new(Work { project: project.clone(), attempt, gpus: OnceLock::new() });
+    let work =
+        Arc::new(Work { project: project.clone(), attempt, gpus: OnceLock::new(), room: OnceLock::new() });
     let prepared = work.blocking(Work::prepare).await;
     let (gpus, held) = match turn {
         Turn::Now(gpus) => (Some(gpus), None),
@@ -141,6 +142,8 @@ struct Work {
     attempt: Attempt,
     /// The ids of its GPUs, once it has its place.
     gpus: OnceLock<Vec<String>>,
+    /// What is to be said of the disk, as it was when the step had failed.
+    room: OnceLock<Option<String>>,
 }
 
 impl Work {
@@ -301,6 +304,8 @@ impl Work {
             folder.recycle(&self.project);
             return None;
         };
+        // What is removed now makes room again.
+        self.room.get_or_init(|| room::hint(self.project.state()));
         if !kept::is_worth_keeping(failure) {
             // Not for the next: if the warden was lost, something may still write there.
             folder.discard(&self.project);
@@ -409,9 +414,9 @@ impl Work {
             Failure::Step(StepFailure::Exit { .. }) => {
                 let root = StepFolder::root_of(&self.project, &self.attempt.id);
                 undeclared::hint(&tail, &self.attempt.graph.folder, &root, &declared)
-                    .or_else(|| room::hint(self.project.state()))
+                    .or_else(|| self.room.get()?.clone())
             }
-            Failure::Step(StepFailure::Signal { .. }) => room::hint(self.project.state()),
+            Failure::Step(StepFailure::Signal { .. }) => self.room.get().cloned().flatten(),
             Failure::Step(StepFailure::InputChanged { .. }) => {
                 Some("nothing was kept; run again when the file is at rest".to_owned())
             }
