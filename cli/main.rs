@@ -14,6 +14,7 @@ mod help;
 mod manual;
 mod page;
 mod runtime;
+mod scarcity;
 mod shell;
 mod starter;
 mod trace;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn for_people() -> Exit {
+    scarcity::install();
     let cli = match Cli::parse() {
         Ok(cli) => cli,
         Err(answer) => {

@@ -49,6 +49,7 @@ mod interrupted;
 mod killed;
 mod partial_output;
 mod retries_and_timeout;
+mod scarcity;
 mod two_at_once;
 
 // The language at work.

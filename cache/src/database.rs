@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,7 +30,12 @@ pub struct Database {
     path: Utf8PathBuf,
     schema: Schema,
     open: Mutex<Option<Open>>,
+    /// Whether it was waited for in vain, and has not answered since: then nobody waits again.
+    gave_up: AtomicBool,
 }
+
+/// How long others who write are waited for. Where locks do not work, each query would wait that long.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5000 });
 
 #[derive(Debug)]
 struct Open {
@@ -59,7 +65,7 @@ impl Database {
     /// The file at this path. Nothing is opened yet.
     #[must_use]
     pub fn new(path: Utf8PathBuf, schema: Schema) -> Self {
-        Self { path, schema, open: Mutex::new(None) }
+        Self { path, schema, open: Mutex::new(None), gave_up: AtomicBool::new(false) }
     }
 
     /// Runs a query, a second time on a new file if the first found damage; `None` if the database cannot answer.
@@ -72,11 +78,16 @@ impl Database {
             if slot.is_none() {
                 *slot = self.open_file();
             }
-            let error = match query(&slot.as_ref()?.connection) {
-                Ok(value) => return Some(value),
+            let connection = &slot.as_ref()?.connection;
+            let error = match query(connection) {
+                Ok(value) => {
+                    self.wait_again(connection);
+                    return Some(value);
+                }
                 Err(error) => error,
             };
             if !is_damage(&error) {
+                self.give_up_if_busy(&error, Some(connection));
                 tracing::debug!(path = %self.path, %error, "the index did not answer");
                 return None;
             }
@@ -84,6 +95,26 @@ impl Database {
             self.move_away(&error);
         }
         None
+    }
+
+    fn patience(&self) -> Duration {
+        if self.gave_up.load(Ordering::Relaxed) { Duration::ZERO } else { PATIENCE }
+    }
+
+    /// It was waited for in vain: whoever asks next is not kept waiting.
+    fn give_up_if_busy(&self, error: &rusqlite::Error, connection: Option<&Connection>) {
+        if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) {
+            self.gave_up.store(true, Ordering::Relaxed);
+            // That it cannot be set only means that it is waited for once more.
+            connection.map(|connection| connection.busy_timeout(Duration::ZERO).ok());
+        }
+    }
+
+    /// It has answered.
+    fn wait_again(&self, connection: &Connection) {
+        if self.gave_up.swap(false, Ordering::Relaxed) {
+            connection.busy_timeout(PATIENCE).ok();
+        }
     }
 
     /// A database in memory with these tables, for what has no file.
@@ -98,7 +129,7 @@ impl Database {
 
     fn open_file(&self) -> Option<Open> {
         for _ in 0..2 {
-            match connect(&self.path, self.schema) {
+            match connect(&self.path, self.schema, self.patience()) {
                 Ok(connection) => {
                     let (device, inode) = identity(&self.path)?;
                     let log = format!("{}-wal", self.path).into();
@@ -106,6 +137,7 @@ impl Database {
                 }
                 Err(error) if is_damage(&error) => self.move_away(&error),
                 Err(error) => {
+                    self.give_up_if_busy(&error, None);
                     tracing::warn!(path = %self.path, %error, "cannot open the index; going on without it");
                     return None;
                 }
@@ -127,9 +159,9 @@ impl Database {
     }
 }
 
-fn connect(path: &Utf8Path, schema: Schema) -> rusqlite::Result<Connection> {
+fn connect(path: &Utf8Path, schema: Schema, patience: Duration) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(patience)?;
     let folder = path.parent().unwrap_or(Utf8Path::new("."));
     let (journal, synchronous) = if is_network(folder) { ("TRUNCATE", "FULL") } else { ("WAL", "NORMAL") };
     connection.pragma_update_and_check(None, "journal_mode", journal, |_| Ok(()))?;
@@ -206,6 +238,29 @@ mod tests {
         write(&path, 1 << 20);
         assert!(!log.exists());
         assert_eq!(bytes(&path), Some(10 + (1 << 20)));
+    }
+
+    #[test]
+    fn who_waited_in_vain_does_not_wait_again_until_it_answers() {
+        let scene = Scene::new();
+        let path = scene.path("some.db");
+        write(&path, 10);
+        let other = connect(&path, SCHEMA, Duration::ZERO).unwrap();
+        let database = Database::new(path.clone(), SCHEMA);
+        let add = || database.with(|open| open.execute("INSERT INTO note VALUES (zeroblob(1))", []));
+        let patience = || {
+            let slot = database.open.lock().unwrap();
+            let ask =
+                |open: &Open| open.connection.pragma_query_value(None, "busy_timeout", |row| row.get(0));
+            slot.as_ref().map(|open| ask(open).unwrap())
+        };
+        assert_eq!(add(), Some(1));
+        assert_eq!(patience(), Some(20_i64));
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert_eq!((add(), patience()), (None, Some(0)));
+        other.execute_batch("COMMIT").unwrap();
+        assert_eq!((add(), patience()), (Some(1), Some(20)));
+        assert_eq!(bytes(&path), Some(12));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod invocation;
 mod kept;
 mod outputs;
 mod publish;
+mod room;
 mod undeclared;
 mod worker;
 

@@ -15,6 +15,7 @@ use super::folder::StepFolder;
 use super::invocation::{Invocation, OUTCOME, Prepared};
 use super::kept::{self, Card};
 use super::outputs::{capture, describe};
+use super::room;
 use super::undeclared;
 use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
 use crate::graph::{Graph, Source, Step, StepIndex};
@@ -100,7 +101,8 @@ pub async fn attempt(
     turn: Turn,
     cancel: &Cancellation,
 ) -> Option<(Result<Finished, FailureReport>, Duration)> {
-    let work = Arc::new(Work { project: project.clone(), attempt, gpus: OnceLock::new() });
+    let work =
+        Arc::new(Work { project: project.clone(), attempt, gpus: OnceLock::new(), room: OnceLock::new() });
     let prepared = work.blocking(Work::prepare).await;
     let (gpus, held) = match turn {
         Turn::Now(gpus) => (Some(gpus), None),
@@ -140,6 +142,8 @@ struct Work {
     attempt: Attempt,
     /// The ids of its GPUs, once it has its place.
     gpus: OnceLock<Vec<String>>,
+    /// What is to be said of the disk, as it was when the step had failed.
+    room: OnceLock<Option<String>>,
 }
 
 impl Work {
@@ -300,6 +304,8 @@ impl Work {
             folder.recycle(&self.project);
             return None;
         };
+        // What is removed now makes room again.
+        self.room.get_or_init(|| room::hint(self.project.state()));
         if !kept::is_worth_keeping(failure) {
             // Not for the next: if the warden was lost, something may still write there.
             folder.discard(&self.project);
@@ -408,7 +414,9 @@ impl Work {
             Failure::Step(StepFailure::Exit { .. }) => {
                 let root = StepFolder::root_of(&self.project, &self.attempt.id);
                 undeclared::hint(&tail, &self.attempt.graph.folder, &root, &declared)
+                    .or_else(|| self.room.get()?.clone())
             }
+            Failure::Step(StepFailure::Signal { .. }) => self.room.get().cloned().flatten(),
             Failure::Step(StepFailure::InputChanged { .. }) => {
                 Some("nothing was kept; run again when the file is at rest".to_owned())
             }

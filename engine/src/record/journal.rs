@@ -50,8 +50,9 @@ impl Journal {
         let path = folder.join(JOURNAL);
         let io = |source| RecordError::Io { path: path.clone(), source };
         fs::create_dir_all(&folder).map_err(io)?;
-        let alive = File::create(folder.join(ALIVE)).map_err(io)?;
-        alive.lock().map_err(io)?;
+        let held = folder.join(ALIVE);
+        let hold = File::create(&held).and_then(|file| file.lock().map(|()| file));
+        let alive = hold.map_err(|source| RecordError::Io { path: held, source })?;
         let file = OpenOptions::new().create_new(true).append(true).open(&path).map_err(io)?;
         Ok(Self {
             history: history.clone(),
@@ -80,9 +81,21 @@ impl Journal {
         if is_to_sync { self.file.sync_data() } else { Ok(()) }
     }
 
+    /// Writes what was gathered. What cannot be written stays for the next time, so that a disk which was full for a moment leaves no
+    /// gap.
     fn write(&mut self) -> io::Result<()> {
-        let gathered = std::mem::take(&mut self.gathered);
-        if gathered.is_empty() { Ok(()) } else { self.file.write_all(&gathered) }
+        let mut written = 0;
+        let mut result = Ok(());
+        while written < self.gathered.len() && result.is_ok() {
+            match self.file.write(&self.gathered[written..]) {
+                Ok(0) => result = Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => result = Err(error),
+            }
+        }
+        self.gathered.drain(..written);
+        result
     }
 
     /// The history is no reason to stop weeks of work; the results themselves are kept elsewhere.
@@ -121,6 +134,42 @@ impl Subscriber for Journal {
                 self.history.ended(&self.run);
             }
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8Path;
+
+    use super::*;
+    use crate::event::{Counts, Outcome};
+
+    #[test]
+    fn what_could_not_be_written_is_written_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::below(Utf8Path::from_path(folder.path()).unwrap());
+        let run = RunId::new("20261120-235501-482k3fq").unwrap();
+        let mut journal = Journal::begin(&history, &run).unwrap();
+        let tell = |journal: &mut Journal, event| {
+            journal.on(&Stamped { at: jiff::Timestamp::UNIX_EPOCH, event });
+            journal.flush();
+        };
+        let notice = |message: &str| Event::Notice { message: message.to_owned() };
+        tell(&mut journal, notice("first"));
+        // A file that cannot be written, in place of a disk that is full for a moment.
+        let file = std::mem::replace(&mut journal.file, File::open(&journal.path).unwrap());
+        tell(&mut journal, notice("second"));
+        tell(&mut journal, notice("third"));
+        journal.file = file;
+        let counts = Counts::default();
+        tell(&mut journal, Event::RunFinished { outcome: Outcome::Succeeded, wall_ms: 5, counts });
+        let text = fs::read_to_string(&journal.path).unwrap();
+        let events: Vec<Stamped> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let kinds: Vec<String> = events.iter().map(|stamped| format!("{:?}", stamped.event)).collect();
+        assert_eq!(events.len(), 4, "{kinds:#?}");
+        for (kind, word) in kinds.iter().zip(["first", "second", "third", "Succeeded"]) {
+            assert!(kind.contains(word), "{kinds:#?}");
         }
     }
 }

@@ -1,0 +1,117 @@
+"""Writes docs/campaign.md from the lines that the campaigns have left: what each does, with which seed, how often, on what, and what it found."""
+
+import json
+import pathlib
+
+from .ledger import REPORT
+
+PAGE = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "campaign.md"
+FINDINGS = pathlib.Path(__file__).parent / "findings.md"
+
+HEAD = """\
+# The long campaigns
+
+`tests/campaign` tries the promises of [the cache](cache.md) for as long as one likes: runs are killed, the machine fails them, and many share one state.
+It needs a built `tidemill` (`--tidemill`), Python 3.11 or newer, Linux, and for some parts strace and root; all projects lie in temporary folders. What
+it draws comes from `--seed`; when a process is killed at a moment, the machine has a say, too.
+
+```console
+$ tests/campaign crash              # 500 kills at random moments; then one before each named point
+$ tests/campaign faults             # calls that fail; small disks, read-only places, limits, times that jump
+$ tests/campaign concurrency        # 1,000 rounds of eight runs at once
+$ tests/campaign report             # writes this page
+```
+
+`tests/run` plays a sample of each (`tests/campaign sample --seed 7`). Something found ends a campaign with exit code 1, and its project is kept.
+
+## The mixed pipeline
+
+Crashes and faults meet one pipeline of ten steps: small files, a folder with an executable file, a link and an empty folder in it, a matrix and the step
+that collects it, 4.5 MiB in one file that are made from a large input, a step whose children sleep and write in pieces while another one of its children
+left its session and would go on for minutes, metrics with a gate, and an effect that appends a line to a log outside of the project. Most outputs are
+published. Each step leaves a mark outside of the project whenever it begins. Parameters are drawn from a few, so that some steps run and some are cached; in a
+seventh of the rounds the gate says no.
+
+After each mishap all of this must hold:
+
+- The next `tidemill run` finishes by itself and exits with 0, or with 3 behind a closed gate. Nothing is unlocked, removed or repaired by hand.
+- What is published is byte by byte what a clean run in a fresh project publishes.
+- A step that the history of the run with the mishap tells as done has its result in the cache, and no later run begins it again.
+- What succeeded once is never begun again; what did not is begun once more per mishap at most.
+- The effect was done at least once per change, at most once more per mishap, and not at all behind a closed gate or when nothing changed. **More is not
+  promised:** an effect that is killed between the deed and its record is done again, for nobody else can tell whether it was done. After its success is recorded,
+  it is not.
+- No process of a step is left alive: not after the engine or the warden was killed alone; if both were killed in one moment, not after the next run that
+  executes something.
+- `tidemill cache verify` finds nothing damaged, `displaced/` is not there, and `work/` is empty.
+"""
+
+WHAT = {
+    "crash: random": """\
+SIGKILL at a random moment, from before a run does anything to after it ended, to the engine alone, to the warden alone, to both in one moment, or to the
+engine and all its descendants; one to three times before the next run. A project lives for twenty rounds.""",
+    "crash: points": """\
+The named points: strace kills the engine before the first, second, third, fifth, eighth … call of each kind that changes files or processes, by the thread that
+comes to so many first, up to the last one of a whole run. Once in the first run of a project, and once in a later run of a project that has results.""",
+    "crash: warden": """\
+The same for the warden, which starts the steps and watches them: strace is attached to it when it is there. The run goes on with a new warden and exits with 0.""",
+    "faults: injected": """\
+strace lets the calls of the engine fail at the same points, once or from there on, with each error that such a call may give: no space, quota, input/output
+error, read-only file system, no permission, too many open files, no memory, no processes. Questions may fail as well as changes. A run under a fault succeeds, or ends with a
+documented exit code and a message that says what failed; then the same must hold as after a crash. Not counted are faults before the program has begun.""",
+    "faults: places": """\
+Real ones: the state, or the whole project, on disks in memory that run out at different places, by size and by number of files; a cache and a project that are mounted
+read-only; a cache of another user; a user who may start only so many processes, or open so many files; all times of the project's or of the state's files in the future or in
+the past, and edits under the same size with whatever time.""",
+    "concurrency": """\
+Eight runs at once in one project, or in two checkouts with one state folder; random DAGs of 3 to 12 steps, of which some have equal commands and inputs, and so the
+same key; all with the same parameter, or each with its own. Each execution leaves a mark under a name that is made of what the key is made of. Each key is
+executed exactly once, in whatever pipeline of the state it occurs; all eight exit with 0; what is published is what `--jobs 1` in a fresh project publishes, and what a
+reckoning in the script gives. In some of the rounds one of the eight is killed: what it was executing may be executed once more.""",
+}
+
+
+def write():
+    newest = {}
+    for line in REPORT.read_text(encoding="utf-8").splitlines():
+        line = json.loads(line)
+        newest[line["campaign"]] = line
+    text = HEAD
+    for name, what in WHAT.items():
+        text += f"\n## {name.capitalize()}\n\n{what}\n\n"
+        text += table(newest[name]) if name in newest else "Not played yet.\n"
+    text += "\n" + FINDINGS.read_text(encoding="utf-8")
+    PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+def table(line):
+    head = f"Last played on {line['date']} with seed {line['seed']}: {line['version']}, {minutes(line['seconds'])}, {line['machine']}.\n\n"
+    rows = "| what | how many |\n|---|---|\n"
+    for what, number in [*line["notes"].items(), *sorted(line["counts"].items())]:
+        rows += f"| {what} | {listed(number)} |\n"
+    rows += f"| **found** | {found(line['findings'])} |\n"
+    for what, number in sorted(line["unclear"].items(), key=lambda item: -item[1]):
+        rows += f"| a message without the machine's reason: `{what.replace('|', '/')}` | {number} |\n"
+    for what in line["not_done"]:
+        rows += f"\nNot done: {what}\n"
+    return head + rows
+
+
+def minutes(seconds):
+    return f"{seconds} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def listed(value):
+    if isinstance(value, dict):
+        return ", ".join(f"`{name}` {number:,}" for name, number in value.items())
+    return f"{value:,}"
+
+
+def found(findings):
+    if not findings:
+        return "nothing"
+    kinds = {}
+    for finding in findings:
+        kinds[finding["kind"]] = kinds.get(finding["kind"], 0) + 1
+    return f"{len(findings)}: " + ", ".join(f"{kind} {number}" for kind, number in sorted(kinds.items())) + "; see below"
