@@ -103,6 +103,7 @@ pub(crate) enum Command {
     Params(command::params::Args),
     Get(command::get::Args),
     Cache(command::cache::Args),
+    Doctor(command::doctor::Args),
     Models(command::models::Args),
     Serve(command::serve::Args),
     Schema(command::schema::Args),

@@ -97,6 +97,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit, CliError> {
         Command::Params(args) => command::params::run(context, args),
         Command::Get(args) => command::get::run(context, args),
         Command::Cache(args) => command::cache::run(context, args),
+        Command::Doctor(args) => command::doctor::run(context, args),
         Command::Models(args) => command::models::run(context, args),
         Command::Serve(args) => command::serve::run(context, args),
         Command::Schema(args) => command::schema::run(context, args),

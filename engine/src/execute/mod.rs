@@ -10,6 +10,7 @@ mod invocation;
 mod kept;
 mod outputs;
 mod publish;
+mod reads;
 mod undeclared;
 mod worker;
 
@@ -22,4 +23,4 @@ pub use kept::{Card, Kept, Origin, kept, remove_kept};
 pub(crate) use kept::{clear_but, leave, newest_failed, remove, work_in, write_card};
 pub use outputs::describe;
 pub use publish::{Placed, publish};
-pub use worker::{Attempt, Finished, Turn, Vacated, attempt};
+pub use worker::{Attempt, Ended, Finished, Turn, Vacated, attempt};

@@ -210,6 +210,7 @@ impl Recap {
             }
             Event::RunStarted { .. }
             | Event::StepRetried { .. }
+            | Event::StepRead { .. }
             | Event::StepSkipped { .. }
             | Event::Notice { .. }
             | Event::RunFinished { .. } => {}
