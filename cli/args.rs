@@ -106,6 +106,7 @@ pub(crate) enum Command {
     Pull(command::pull::Args),
     Store(command::store::Args),
     Cache(command::cache::Args),
+    Doctor(command::doctor::Args),
     Models(command::models::Args),
     Serve(command::serve::Args),
     Schema(command::schema::Args),

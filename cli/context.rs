@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use tidemill_engine::event::Cause;
 use tidemill_engine::graph::Graph;
 use tidemill_engine::project::{self, Located, PROJECT_FILE, STATE_FOLDER};
-use tidemill_engine::{LoadError, Project, Settings};
+use tidemill_engine::{EngineError, LoadError, Project, Settings};
 
 use crate::args::{Global, PipelineArgs, When};
 use crate::error::CliError;
@@ -129,19 +129,34 @@ impl Context {
 
     /// The project of the working folder.
     pub(crate) fn project(&self) -> Result<Project, CliError> {
-        let root = project::root_of(&self.folder);
-        let is_project = [PROJECT_FILE, STATE_FOLDER].iter().any(|name| root.join(name).exists())
-            || self.state().is_some();
-        match is_project {
-            true => self.open(root),
-            false => self.open(project::locate(&self.folder, None)?.root),
+        match self.marked_root() {
+            Some(root) => self.open(root),
+            None => self.open(project::locate(&self.folder, None)?.root),
         }
     }
 
+    /// The project of the working folder, or why it cannot be opened; none if there is none.
+    pub(crate) fn project_if_any(&self) -> Result<Option<Result<Project, EngineError>>, CliError> {
+        let located = || project::locate(&self.folder, None).ok().map(|located| located.root);
+        let settings = self.marked_root().or_else(located).map(|root| self.settings(root));
+        Ok(settings.transpose()?.map(Project::open))
+    }
+
+    /// The root of the project of the working folder, if anything but a pipeline says that it is one.
+    fn marked_root(&self) -> Option<Utf8PathBuf> {
+        let root = project::root_of(&self.folder);
+        let is_marked = [PROJECT_FILE, STATE_FOLDER].iter().any(|name| root.join(name).exists());
+        (is_marked || self.state().is_some()).then_some(root)
+    }
+
     fn open(&self, root: Utf8PathBuf) -> Result<Project, CliError> {
+        Ok(Project::open(self.settings(root)?)?)
+    }
+
+    fn settings(&self, root: Utf8PathBuf) -> Result<Settings, CliError> {
         let program = env::current_exe().and_then(utf8);
         let program = program.map_err(|source| CliError::Setup { action: "find this program", source })?;
-        Ok(Project::open(Settings {
+        Ok(Settings {
             root,
             program,
             state: self.state().map(str::to_owned),
@@ -149,7 +164,7 @@ impl Context {
             user: user(&self.environment),
             catalog: tidemill_steps::catalog(),
             many_steps: project::MANY_STEPS,
-        })?)
+        })
     }
 }
 

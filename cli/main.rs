@@ -102,6 +102,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit, CliError> {
         Command::Pull(args) => command::pull::run(context, args),
         Command::Store(args) => command::store::run(context, args),
         Command::Cache(args) => command::cache::run(context, args),
+        Command::Doctor(args) => command::doctor::run(context, args),
         Command::Models(args) => command::models::run(context, args),
         Command::Serve(args) => command::serve::run(context, args),
         Command::Schema(args) => command::schema::run(context, args),

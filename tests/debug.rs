@@ -351,3 +351,29 @@ fn a_shell_is_opened_there() {
         assert!(said.contains(expected), "{expected:?} is not in:\n{said}");
     }
 }
+
+#[test]
+fn what_is_started_there_reaches_what_the_step_does() {
+    let project = Project::with(
+        "[steps.look]\nrun = \"cat ROOT/data/secret.csv > out\"\ninputs.known = \"known.txt\"\noutputs.out = \"out\"\n",
+    );
+    let root = project.root().to_str().unwrap().to_owned();
+    project.edit("pipeline.toml", "ROOT", &root).file("known.txt", "known").file("data/secret.csv", "secret");
+    project.run(&[]).exits(1);
+    let secret = format!("{root}/data/secret.csv");
+    for kind in [&["look"][..], &["look", "--fresh"]] {
+        let debug = |arguments: &[&str]| project.tidemill(&[&["debug"][..], kind, arguments].concat());
+        debug(&["--", "cat", &secret]).exits(1).says("ermission denied");
+        debug(&["--", "../run.sh"]).exits(1).says("ermission denied");
+        debug(&["--", "sh", "-c", "cat known.txt > $TMPDIR/x; cat $TMPDIR/x"]).ok().says("known");
+        debug(&["--no-fence", "--", "cat", &secret]).ok().says("secret");
+    }
+    // As the pipeline says now.
+    project.edit("pipeline.toml", "outputs.out", "sandbox = \"strict\"\noutputs.out");
+    project
+        .tidemill(&["debug", "look", "--", "ls", project.outside("").to_str().unwrap()])
+        .says("ermission denied");
+    project.tidemill(&["debug", "look", "--", "cat", "known.txt"]).ok().says("known");
+    project.edit("pipeline.toml", "strict", "trace");
+    project.tidemill(&["debug", "look", "--", "../run.sh"]).ok();
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const CRATES: [&str; 5] = ["cache", "engine", "steps", "server", "."];
 
 /// The rooms of the engine; each may know those before it only. First the vocabulary, then the way of the data.
-const ROOMS: [&str; 22] = [
+const ROOMS: [&str; 23] = [
     "few",
     "sandbox",
     "suggest",
@@ -30,6 +30,7 @@ const ROOMS: [&str; 22] = [
     "artifact",
     "run",
     "debug",
+    "doctor",
 ];
 
 /// The longest file that a reader can be asked to read.

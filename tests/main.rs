@@ -44,6 +44,7 @@ mod undeclared;
 // What goes wrong.
 mod damaged_records;
 mod debug;
+mod doctor;
 mod edited_meanwhile;
 mod interrupted;
 mod killed;

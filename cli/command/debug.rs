@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// Start nothing: print the folder, the command and the names of the variables, and leave the folder there.
     #[arg(long, conflicts_with = "command")]
     pub(crate) print: bool,
+    /// Let what is started there reach everything, also what the step may not.
+    #[arg(long)]
+    pub(crate) no_fence: bool,
     /// List the folders that are kept.
     #[arg(long, conflicts_with_all = ["step", "fresh", "keep", "print", "command"])]
     pub(crate) list: bool,
@@ -95,16 +98,17 @@ fn check(context: &Context, args: &Args) -> Result<(), CliError> {
 }
 
 fn look_around(context: &Context, args: &Args, open: &DebugFolder) -> Result<Exit, CliError> {
+    let fence = open.fence().filter(|_| !args.no_fence);
     let paint = context.ui.err.paint;
     let is_quiet = context.ui.loudness == Loudness::Quiet;
     if !args.command.is_empty() {
         if !is_quiet {
             context.ui.tell(&notes(open, paint));
         }
-        return Ok(Exit::Of(shell::run(&args.command, open.variables(), &open.folder)?));
+        return Ok(Exit::Of(shell::run(&args.command, open.variables(), &open.folder, fence)?));
     }
     if !is_quiet {
-        context.ui.tell(&welcome(open, paint, &context.folder));
+        context.ui.tell(&welcome(open, fence.is_some(), paint, &context.folder));
     }
     let mut variables = open.variables().clone();
     // Without it a shell cannot edit a line. The script beside the folder takes it away again.
@@ -112,6 +116,6 @@ fn look_around(context: &Context, args: &Args, open: &DebugFolder) -> Result<Exi
         variables.insert("TERM".to_owned(), term.to_owned());
     }
     let shell = context.variable("SHELL").filter(|shell| !shell.is_empty()).unwrap_or("sh").to_owned();
-    shell::run(&[shell], &variables, &open.folder)?;
+    shell::run(&[shell], &variables, &open.folder, fence)?;
     Ok(Exit::Done)
 }

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod comparing;
 pub(crate) mod completions;
 pub(crate) mod debug;
+pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod explain_error;
 pub(crate) mod get;

@@ -10,6 +10,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::help::examples;
 use crate::ui::failure::{self, Again, Telling};
+use crate::ui::reads;
 use crate::ui::style::{Paint, Tone};
 use crate::ui::summary::{self, End};
 use crate::ui::table::{Column, Table};
@@ -73,6 +74,9 @@ fn head(record: &RunRecord, paint: Paint) -> String {
     }
     for notice in &record.notices {
         line("note", notice);
+    }
+    for told in reads::of(record) {
+        line("note", &told);
     }
     text
 }

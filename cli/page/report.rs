@@ -20,6 +20,7 @@ use super::template::{self};
 use super::timeline::Timeline;
 use crate::command::runs::outcome;
 use crate::error::CliError;
+use crate::ui::reads;
 use crate::ui::text::{clean, duration, time};
 
 /// Everything about one run.
@@ -104,7 +105,7 @@ impl Report {
             lineage: Lineage::of(&run, &origins),
             environment: Environment::of(&run),
             logs: Logs::of(&run)?,
-            notices: record.notices.iter().map(|notice| clean(notice)).collect(),
+            notices: notices(record),
         })
     }
 
@@ -150,6 +151,12 @@ impl Head {
             dirty: record.git.as_ref().is_some_and(|git| git.dirty),
         }
     }
+}
+
+/// What is worth saying that is no failure.
+fn notices(record: &RunRecord) -> Vec<String> {
+    let told = record.notices.iter().map(|notice| clean(notice));
+    told.chain(reads::of(record)).collect()
 }
 
 /// How many steps ended in which way; the first two always, the others where there are any.

@@ -17,7 +17,7 @@ const SCRIPT_LINES: usize = 6;
 const NAMED: usize = 4;
 
 /// What to know before looking around.
-pub(crate) fn welcome(open: &DebugFolder, paint: Paint, here: &Utf8Path) -> String {
+pub(crate) fn welcome(open: &DebugFolder, is_fenced: bool, paint: Paint, here: &Utf8Path) -> String {
     let mut text = head(open, paint);
     let mut line = |word: &str, rest: &str| {
         text.push_str(&format!("  {} {}\n", paint.text(Tone::Faint, &format!("{word:<8}")), clean(rest)));
@@ -32,6 +32,13 @@ pub(crate) fn welcome(open: &DebugFolder, paint: Paint, here: &Utf8Path) -> Stri
     }
     for (place, (output, path)) in open.outputs.iter().enumerate() {
         line(if place == 0 { "outputs" } else { "" }, &format!("{output}: {path}"));
+    }
+    if is_fenced {
+        let level = open.sandbox.word();
+        line(
+            "fence",
+            &format!("what is started here reaches what the step does ({level}); not with --no-fence"),
+        );
     }
     text.push_str(&notes(open, paint));
     text.push_str(&format!(

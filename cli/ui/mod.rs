@@ -9,6 +9,7 @@ pub(crate) mod columns;
 pub(crate) mod comparison;
 pub(crate) mod debug;
 pub(crate) mod diagnostic;
+pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explanation;
 pub(crate) mod failure;
@@ -21,6 +22,7 @@ pub(crate) mod measured;
 pub(crate) mod plain;
 pub(crate) mod plan;
 pub(crate) mod progress;
+pub(crate) mod reads;
 pub(crate) mod runs;
 #[cfg(test)]
 mod sample;

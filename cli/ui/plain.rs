@@ -13,6 +13,7 @@ use tidemill_engine::name::StepId;
 use super::board::{cores, gpus};
 use super::columns::cut;
 use super::failure::describe;
+use super::reads;
 use super::sink::Loudness;
 use super::style::{Paint, Tone};
 use super::text::{clean, clock, count, duration, number, size};
@@ -168,6 +169,9 @@ impl Lines {
                 self.reasons.insert(step.clone(), "another attempt".to_owned());
                 let text = format!("{}; again in {}", describe(&report.failure), duration(*wait_ms));
                 Some(self.step(Tone::Warn, "retry", step, &text))
+            }
+            Event::StepRead { step, reads, .. } => {
+                Some(self.step(Tone::Warn, "read", step, &reads::words(reads)))
             }
             Event::StepFailed { step, report, .. } => Some(self.failed(step, report)),
             Event::StepSkipped { step, reason } => Some(self.skipped(step, reason)),

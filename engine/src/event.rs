@@ -103,6 +103,15 @@ pub enum Event {
         /// Until the next one, in milliseconds.
         wait_ms: u64,
     },
+    /// An attempt of a step with `sandbox = "trace"` read what the step did not declare. Told before its end.
+    StepRead {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// What it read.
+        reads: Undeclared,
+    },
     /// A step gave its result.
     StepSucceeded {
         /// The step.
@@ -182,6 +191,19 @@ pub enum Event {
         /// How many steps ended in which way.
         counts: Counts,
     },
+}
+
+/// What an attempt read that its step did not declare.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undeclared {
+    /// Files: in the pipeline's folder by their path there, then others by their whole path. What is no UTF-8 has signs in its place.
+    pub files: Vec<String>,
+    /// How many more there are.
+    pub more: usize,
+    /// Whether that is all that can be: no process of the attempt opened files in a way that is not seen.
+    pub complete: bool,
+    /// What to do, in a sentence.
+    pub hint: Option<String>,
 }
 
 /// What started a run.

@@ -5,6 +5,7 @@
 
 pub mod artifact;
 pub mod debug;
+pub mod doctor;
 pub mod effects;
 pub mod error;
 pub mod event;

@@ -14,13 +14,15 @@ pub enum Sandbox {
     /// It can read nothing but what it declared and what is installed on the machine, and write nothing but in its folder and
     /// its `TMPDIR`.
     Strict,
+    /// Nothing is refused, and what it reads that it did not declare is told.
+    Trace,
 }
 
 impl Sandbox {
     /// The level of a word of the language.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
-        [Self::Off, Self::Default, Self::Strict].into_iter().find(|level| level.word() == word)
+        [Self::Off, Self::Default, Self::Strict, Self::Trace].into_iter().find(|level| level.word() == word)
     }
 
     /// Its word.
@@ -30,6 +32,7 @@ impl Sandbox {
             Self::Off => "off",
             Self::Default => "default",
             Self::Strict => "strict",
+            Self::Trace => "trace",
         }
     }
 }

@@ -12,7 +12,7 @@ mod wait;
 pub(crate) use answer::{Answer, with_narrow_columns};
 pub(crate) use faults::Faults;
 pub(crate) use http::ask;
-pub(crate) use processes::{Started, kill_with_descendants, processes_of, signal};
+pub(crate) use processes::{Started, children_of, kill_with_descendants, processes_of, signal};
 pub(crate) use project::Project;
 pub(crate) use stores::ObjectStore;
 pub(crate) use terminal::Terminal;

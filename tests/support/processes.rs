@@ -86,7 +86,8 @@ fn signal_if_there(pid: i32, signal: Signal) {
     kill_process(Pid::from_raw(pid).unwrap(), signal).ok();
 }
 
-fn children_of(parent: i32) -> Vec<i32> {
+/// The children of a process, whichever of its threads started them.
+pub(crate) fn children_of(parent: i32) -> Vec<i32> {
     all().into_iter().filter(|pid| stat(*pid).is_some_and(|(_, of)| of == parent)).collect()
 }
 

@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use crate::execute::{Card, Origin, StepFolder, clear_but, leave, remove};
 use crate::plan::Paths;
+use crate::process::Fence;
 use crate::project::Project;
+use crate::sandbox::Sandbox;
 
 /// A step folder that is open. Nobody removes it meanwhile.
 #[derive(Debug, Serialize)]
@@ -32,8 +34,12 @@ pub struct DebugFolder {
     pub outputs: BTreeMap<String, String>,
     /// Large files that are the cache's or the project's too, because a copy would be too much.
     pub shared: Vec<Utf8PathBuf>,
+    /// How strictly the step is kept from what it did not declare, in fact.
+    pub sandbox: Sandbox,
     /// What the step changes outside of its folder, if it does.
     pub target: Option<String>,
+    #[serde(skip)]
+    pub(super) fence: Option<Fence>,
     #[serde(skip)]
     pub(super) variables: BTreeMap<String, String>,
     #[serde(skip)]
@@ -74,6 +80,12 @@ impl DebugFolder {
     #[must_use]
     pub fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
+    }
+
+    /// What the step's process may reach, if that is limited. For a step that is traced nothing is.
+    #[must_use]
+    pub fn fence(&self) -> Option<&Fence> {
+        self.fence.as_ref()
     }
 
     /// What the command sees of each input, relative to the folder.

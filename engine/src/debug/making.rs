@@ -10,7 +10,8 @@ use super::folder::{DebugFolder, Present};
 use super::script;
 use crate::error::EngineError;
 use crate::execute::{
-    Card, Invocation, Kept, Origin, Prepared, StepFolder, describe, newest_failed, shown, work_in, write_card,
+    Card, Fences, Invocation, Kept, Origin, Prepared, StepFolder, describe, newest_failed, shown, work_in,
+    write_card,
 };
 use crate::failure::{Failure, InfraFailure};
 use crate::graph::{Graph, Step, StepIndex};
@@ -53,7 +54,7 @@ pub async fn open(
     match failed {
         Some(kept) => {
             let present = present(project, graph, index, &kept).await;
-            of_failed(project, graph.step(index), kept, present)
+            of_failed(project, graph, index, kept, present)
         }
         None => {
             let force = vec![graph.step(index).id.to_string()];
@@ -146,16 +147,19 @@ fn why_not(graph: &Graph, foreseen: &Foreseen) -> String {
 /// The folder of an attempt that failed, as it left it, with copies in place of what it shares.
 fn of_failed(
     project: &Project,
-    step: &Step,
+    graph: &Graph,
+    index: StepIndex,
     kept: Kept,
     present: Present,
 ) -> Result<DebugFolder, EngineError> {
+    let step = graph.step(index);
     let place = kept.step_folder();
     let invocation = of_card(project, step, &kept.card, &place);
     let prepared = invocation
         .prepare_again(kept.card.command.clone(), &kept.card.declared)
         .map_err(|failure| not(step, failure))?;
-    finish(project, step, Folder { origin: kept.origin, card: kept.card, place, present }, prepared)
+    let folder = Folder { origin: kept.origin, card: kept.card, place, present };
+    finish(project, graph, index, folder, prepared)
 }
 
 /// A folder with the step's inputs, as an attempt would find it.
@@ -192,7 +196,7 @@ fn fresh(
         (card.command, card.declared) = (invocation.command(), invocation.declared());
         write_card(&place, &card).map_err(io(&place.beside("attempt.json")))?;
         let folder = Folder { origin: Origin::Fresh, card, place: place.clone(), present: Present::Same };
-        finish(project, step, folder, prepared)
+        finish(project, graph, index, folder, prepared)
     });
     drop(running);
     if made.is_err() {
@@ -230,10 +234,12 @@ fn of_card<'a>(
 /// Makes its files its own, writes the script, and says that someone works in it.
 fn finish(
     project: &Project,
-    step: &Step,
+    graph: &Graph,
+    index: StepIndex,
     folder: Folder,
     prepared: Prepared,
 ) -> Result<DebugFolder, EngineError> {
+    let step = graph.step(index);
     let Folder { origin, card, place, present } = folder;
     let gone = || EngineError::NotStarting {
         step: step.id.to_string(),
@@ -247,8 +253,11 @@ fn finish(
     fs::create_dir_all(place.temporary()).map_err(io(&place.temporary()))?;
     let env = shown(&prepared.env, step);
     let script = script::write(place.base(), &root, &step.id, &prepared.argv, &env);
+    let fences = Fences::of(project, graph);
     Ok(DebugFolder {
         origin,
+        sandbox: fences.level(step),
+        fence: fences.around_kept(step, &place, &graph.folder, &shared),
         present,
         folder: root,
         script: script.map_err(io(place.base()))?,

@@ -1,5 +1,5 @@
 //! What the process of a step may reach, by the step's level: nothing of the project but its own folder and what is installed
-//! there; if it is `strict`, nothing of the machine but what is installed on it.
+//! there; if it is `strict`, nothing of the machine but what is installed on it; if it is `trace`, everything, but it is told.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use tidemill_cache::Cache;
 use super::folder::StepFolder;
 use crate::graph::{Action, Graph, Step};
 use crate::plan::{Content, Material};
-use crate::process::{Fence, Guards};
+use crate::process::{Fence, Guards, Trace, can_trace};
 use crate::project::Project;
 use crate::sandbox::Sandbox;
 
@@ -32,6 +32,10 @@ const SYSTEM: [&str; 14] = [
 ];
 /// Where a `strict` step may write beside its own folders: devices, shared memory, and what the kernel says of processes.
 const DEVICES: [&str; 2] = ["/dev", "/proc"];
+/// Where a system keeps what its programs read beside that.
+const SERVICES: [&str; 3] = ["/run", "/snap", "/var"];
+/// Where software is installed for a user alone, below the home.
+const USERS_SOFTWARE: &str = ".local/lib";
 /// Folders of installed software that are told by their names.
 const SOFTWARE: [&str; 1] = ["node_modules"];
 /// Folders whose name begins with a dot and that hold no software.
@@ -58,6 +62,9 @@ pub struct Fences {
     software: Vec<Utf8PathBuf>,
     /// What the user's `PATH` leads to.
     programs: Vec<Utf8PathBuf>,
+    home: Option<Utf8PathBuf>,
+    /// Whether it can be told what steps read; asked only if there is a step that wants it.
+    traces: bool,
     /// The level of steps that name none.
     usual: Sandbox,
 }
@@ -75,43 +82,81 @@ impl Fences {
         let programs: BTreeSet<Utf8PathBuf> = programs.map(|folder| prefix(folder, home, &root)).collect();
         let programs = programs.into_iter().collect();
         let (guards, hides) = (Guards::here(), can_be_hidden(&root) && can_be_hidden(&state));
-        Self { guards, hides, root, state, software, programs, usual: project.sandbox() }
+        let home = home.map(real);
+        let mut this = Self {
+            guards,
+            hides,
+            root,
+            state,
+            software,
+            programs,
+            home,
+            traces: false,
+            usual: project.sandbox(),
+        };
+        this.traces = this.is_wanted(graph, Sandbox::Trace) && can_trace();
+        this
+    }
+
+    /// Whether there is a step of this level, if it can be had.
+    fn is_wanted(&self, graph: &Graph, level: Sandbox) -> bool {
+        commands(graph).any(|step| self.asked(step) == level)
+    }
+
+    /// The level that is asked for.
+    fn asked(&self, step: &Step) -> Sandbox {
+        step.sandbox.unwrap_or(self.usual)
     }
 
     /// How strictly this step is kept from what it did not declare, in fact.
     #[must_use]
     pub fn level(&self, step: &Step) -> Sandbox {
-        match step.action {
+        match (&step.action, self.asked(step)) {
             // It is a part of this program.
-            Action::Builtin { .. } => Sandbox::Off,
+            (Action::Builtin { .. }, _) => Sandbox::Off,
+            (_, Sandbox::Trace) => {
+                if self.traces {
+                    Sandbox::Trace
+                } else {
+                    Sandbox::Off
+                }
+            }
             _ if !self.guards.files => Sandbox::Off,
-            _ => match step.sandbox.unwrap_or(self.usual) {
-                Sandbox::Default if !self.hides => Sandbox::Off,
-                level => level,
-            },
+            (_, Sandbox::Default) if !self.hides => Sandbox::Off,
+            (_, level) => level,
         }
     }
 
     /// What is asked for and cannot be had on this machine.
     #[must_use]
-    pub fn lack(&self, graph: &Graph) -> Option<String> {
-        let steps = || graph.steps.iter().filter(|step| !matches!(step.action, Action::Builtin { .. }));
-        if !self.guards.files && steps().any(|step| step.sandbox.unwrap_or(self.usual) != Sandbox::Off) {
+    pub fn lacks(&self, graph: &Graph) -> Vec<String> {
+        let trace = self.is_wanted(graph, Sandbox::Trace) && !self.traces;
+        let trace = trace.then(|| {
+            "this machine cannot tell what steps read (that takes Linux 5.5, and nothing else around Tidemill that is told of system \
+             calls): steps with `sandbox = \"trace\"` run without a fence, and nothing is told of them"
+                .to_owned()
+        });
+        let network = !self.guards.network && commands(graph).any(|step| !step.network);
+        let network = network.then(|| "this machine cannot keep steps from the network".to_owned());
+        self.lacks_files(graph).into_iter().chain(trace).chain(network).collect()
+    }
+
+    fn lacks_files(&self, graph: &Graph) -> Option<String> {
+        let is_wanted = |level| self.is_wanted(graph, level);
+        if !self.guards.files && (is_wanted(Sandbox::Default) || is_wanted(Sandbox::Strict)) {
             return Some(
                 "this kernel cannot keep steps from files that they did not declare (that takes Landlock of Linux 5.19): they run \
                  in folders of their own, no more"
                     .to_owned(),
             );
         }
-        if !self.hides && steps().any(|step| step.sandbox.unwrap_or(self.usual) == Sandbox::Default) {
-            return Some(format!(
+        (!self.hides && is_wanted(Sandbox::Default)).then(|| {
+            format!(
                 "steps are not kept from files that they did not declare: the folders above {} hold more than {MOST_NEIGHBOURS} \
                  files and folders, or it is the whole machine; `sandbox = \"strict\"` works here too",
                 self.root
-            ));
-        }
-        (!self.guards.network && steps().any(|step| !step.network))
-            .then(|| "this machine cannot keep steps from the network".to_owned())
+            )
+        })
     }
 
     /// The fence for a process of this step in this folder, if it has one.
@@ -126,7 +171,7 @@ impl Fences {
         let network = step.network || !self.guards.network;
         let mut fence = Fence { hidden: Vec::new(), lists: true, open: Vec::new(), writable: None, network };
         match self.level(step) {
-            Sandbox::Off => return (!network).then_some(fence),
+            Sandbox::Off | Sandbox::Trace => return (!network).then_some(fence),
             Sandbox::Default => {
                 fence.hidden = vec![self.root.clone(), self.state.clone()];
                 // All of them, so that the steps of a run share a fence.
@@ -146,14 +191,78 @@ impl Fences {
             }
         }
         fence.open.extend(linked(materials));
-        let tools = step.tools.iter().filter(|tool| tool.contains('/'));
-        fence.open.extend(tools.map(|tool| real(&pipeline.join(tool))));
+        fence.open.extend(tools(step, pipeline));
         if step.effect.is_some() {
             // What it changes may be told by this program.
             fence.open.push(self.state.clone());
         }
         Some(fence)
     }
+
+    /// The fence for who looks around in a folder of this step that is kept, where these files may be links.
+    #[must_use]
+    pub(crate) fn around_kept(
+        &self,
+        step: &Step,
+        folder: &StepFolder,
+        pipeline: &Utf8Path,
+        shared: &[Utf8PathBuf],
+    ) -> Option<Fence> {
+        let mut fence = self.around(step, &[], folder, pipeline)?;
+        fence.open.push(real(folder.base()));
+        fence.open.extend(shared.iter().map(|file| real(file)));
+        Some(fence)
+    }
+
+    /// What is to be told of the reads of this step's process in this folder, if that is its level: files of the user's that are
+    /// neither declared nor installed.
+    #[must_use]
+    pub(crate) fn trace(
+        &self,
+        step: &Step,
+        materials: &[Material],
+        folder: &StepFolder,
+        graph: &Graph,
+        program: &Utf8Path,
+    ) -> Option<Trace> {
+        if self.level(step) != Sandbox::Trace {
+            return None;
+        }
+        let mut passed = vec![real(folder.base()), real(program)];
+        passed.extend(self.software.iter().chain(&self.programs).cloned());
+        passed.extend(self.home.iter().map(|home| home.join(USERS_SOFTWARE)));
+        passed.extend(declared(materials));
+        passed.extend(tools(step, &graph.folder));
+        if step.effect.is_some() {
+            passed.push(self.state.clone());
+        }
+        Some(Trace {
+            project: [self.root.clone(), real(&graph.folder)].into(),
+            home: self.home.clone(),
+            system: SYSTEM.iter().chain(&SERVICES).map(Utf8PathBuf::from).collect(),
+            passed,
+        })
+    }
+}
+
+/// The steps that are commands of the user's.
+fn commands(graph: &Graph) -> impl Iterator<Item = &Step> {
+    graph.steps.iter().filter(|step| !matches!(step.action, Action::Builtin { .. }))
+}
+
+/// The tools that a step names by their paths.
+fn tools(step: &Step, pipeline: &Utf8Path) -> impl Iterator<Item = Utf8PathBuf> {
+    let tools = step.tools.iter().filter(|tool| tool.contains('/'));
+    tools.map(move |tool| real(&pipeline.join(tool)))
+}
+
+/// What of the user's files a step declared: as it is named, and where it lies.
+fn declared(materials: &[Material]) -> impl Iterator<Item = Utf8PathBuf> {
+    let sources = materials.iter().filter_map(|material| match &material.content {
+        Content::Project { source, .. } => Some(source),
+        Content::Artifact { .. } => None,
+    });
+    sources.map(|source| real(source)).chain(linked(materials))
 }
 
 /// A path without symbolic links, as far as it exists.

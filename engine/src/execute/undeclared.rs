@@ -46,12 +46,16 @@ pub(crate) fn hint(
     let project = Project { folder, step_folder, declared };
     let lines = log_tail.iter().rev().filter(|line| line.len() <= LONGEST_LINE);
     let found = lines.flat_map(|line| sought(line)).find_map(|sought| project.undeclared(&sought))?;
-    let name = input_name(&found)?;
-    let value = toml::Value::String(found.to_string());
+    let line = line_to_add(&found, found.as_str())?;
     Some(format!(
-        "the step looked for `{found}`, which exists in the project but is not declared; \
-         add it to the step: inputs.{name} = {value}"
+        "the step looked for `{found}`, which exists in the project but is not declared; add it to the step: {line}"
     ))
+}
+
+/// The line that declares a file at this path, as the pipeline file writes it; the input gets its name from the first.
+pub(super) fn line_to_add(file: &RelPath, path: &str) -> Option<String> {
+    let name = input_name(file)?;
+    Some(format!("inputs.{name} = {}", toml::Value::String(path.to_owned())))
 }
 
 /// What a line says was looked for.

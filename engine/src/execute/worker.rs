@@ -15,14 +15,14 @@ use super::folder::StepFolder;
 use super::invocation::{Invocation, OUTCOME, Prepared};
 use super::kept::{self, Card};
 use super::outputs::{capture, describe};
-use super::room;
-use super::undeclared;
+use super::{reads, room, undeclared};
+use crate::event::Undeclared;
 use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
 use crate::graph::{Graph, Source, Step, StepIndex};
 use crate::name::AttemptId;
 use crate::plan::{Content, Execution, RunFacts};
 use crate::process::{
-    Child, Command, Exit, Fence, HeldCommand, LazyWarden, ProcessError, Rank, Secret, Status,
+    Child, Command, Exit, Fence, HeldCommand, LazyWarden, ProcessError, Rank, Reads, Secret, Status, Trace,
 };
 use crate::project::Project;
 
@@ -83,6 +83,17 @@ pub struct Finished {
     pub outcome: serde_json::Value,
 }
 
+/// How an attempt ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it gave, or why it failed, with the end of its log.
+    pub result: Result<Finished, FailureReport>,
+    /// What it read that its step did not declare, if that was watched and there is something.
+    pub undeclared: Option<Undeclared>,
+    /// What it took from when it had its place.
+    pub took: Duration,
+}
+
 /// How long a process may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
 /// How many lines of the log a failure shows.
@@ -90,19 +101,21 @@ const TAIL_LINES: usize = 20;
 /// How much of the end of a log is read for that, in bytes.
 const TAIL_BYTES: u64 = 64 * 1024;
 
-/// Runs a step once; also what that took from when it had its place. None: it was not to run.
-///
-/// # Errors
-/// If it fails, the machine fails, or it is cancelled; with the end of its log.
+/// Runs a step once. None: it was not to run.
 pub async fn attempt(
     project: &Project,
     warden: &LazyWarden,
     attempt: Attempt,
     turn: Turn,
     cancel: &Cancellation,
-) -> Option<(Result<Finished, FailureReport>, Duration)> {
-    let work =
-        Arc::new(Work { project: project.clone(), attempt, gpus: OnceLock::new(), room: OnceLock::new() });
+) -> Option<Ended> {
+    let work = Arc::new(Work {
+        project: project.clone(),
+        attempt,
+        gpus: OnceLock::new(),
+        room: OnceLock::new(),
+        reads: OnceLock::new(),
+    });
     let prepared = work.blocking(Work::prepare).await;
     let (gpus, held) = match turn {
         Turn::Now(gpus) => (Some(gpus), None),
@@ -134,7 +147,11 @@ pub async fn attempt(
     if let Err((Failure::Infrastructure(InfraFailure::SupervisorLost { .. }), _)) = &result {
         warden.forget().await;
     }
-    Some((result.map_err(|(failure, kept)| work.report(failure, kept)), began.elapsed()))
+    Some(Ended {
+        result: result.map_err(|(failure, kept)| work.report(failure, kept)),
+        undeclared: work.undeclared(),
+        took: began.elapsed(),
+    })
 }
 
 struct Work {
@@ -144,6 +161,8 @@ struct Work {
     gpus: OnceLock<Vec<String>>,
     /// What is to be said of the disk, as it was when the step had failed.
     room: OnceLock<Option<String>>,
+    /// What its process read, once that has ended, if that is told.
+    reads: OnceLock<Reads>,
 }
 
 impl Work {
@@ -248,6 +267,7 @@ impl Work {
         let failure = tokio::select! {
             exit = child.wait() => {
                 let exit = exit.map_err(lost)?;
+                self.note_reads(&child);
                 return Ok((exit, child.follower().map(str::to_owned)));
             }
             () = cancel.at_least(Urgency::Terminate) => Failure::Cancelled,
@@ -262,7 +282,21 @@ impl Work {
             () = cancel.at_least(Urgency::Kill) => child.kill(),
         }
         child.wait().await.map_err(lost)?;
+        self.note_reads(&child);
         Err(failure)
+    }
+
+    fn note_reads(&self, child: &Child) {
+        if let Some(reads) = child.reads() {
+            self.reads.get_or_init(|| reads.clone());
+        }
+    }
+
+    fn undeclared(&self) -> Option<Undeclared> {
+        let seen = self.reads.get()?;
+        let folder = &self.attempt.graph.folder;
+        let folder = folder.canonicalize_utf8().unwrap_or_else(|_| folder.clone());
+        reads::undeclared(seen, &folder)
     }
 
     fn invocation<'a>(&'a self, folder: &'a StepFolder) -> Invocation<'a> {
@@ -289,12 +323,18 @@ impl Work {
             redact: secrets.into_values().map(Secret::new).collect(),
             kind: self.attempt.kind,
             fence: self.fence(folder),
+            trace: self.trace(folder),
         })
     }
 
     fn fence(&self, folder: &StepFolder) -> Option<Fence> {
         let Attempt { fences, graph, execution, .. } = &self.attempt;
         fences.around(self.step(), &execution.resolved.materials, folder, &graph.folder)
+    }
+
+    fn trace(&self, folder: &StepFolder) -> Option<Trace> {
+        let Attempt { fences, graph, execution, .. } = &self.attempt;
+        fences.trace(self.step(), &execution.resolved.materials, folder, graph, self.project.program())
     }
 
     /// Removes the folder, or keeps it as a failed attempt left it: where it is kept.

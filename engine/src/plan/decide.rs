@@ -370,6 +370,7 @@ impl Decider<'_> {
             redact: Vec::new(),
             kind: None,
             fence: None,
+            trace: None,
         };
         let (exit, _) = run_quick(&self.warden.get().await?, command, PROBE_TIME).await?;
         Ok(if exit.status == Status::Code(0) { Standing::Same } else { Standing::Gone })

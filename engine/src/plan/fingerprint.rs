@@ -53,6 +53,7 @@ pub(crate) async fn take_all(
             redact: Vec::new(),
             kind: None,
             fence: None,
+            trace: None,
         };
         let (step, fingerprint) = (graph.step(*step).id.to_string(), fingerprint.clone());
         running.spawn(async move {

@@ -102,6 +102,7 @@ async fn ask(
         redact: Vec::new(),
         kind: None,
         fence: None,
+        trace: None,
     };
     let (exit, output) = run_quick(&warden, command, PATIENCE).await.map_err(|error| error.to_string())?;
     if exit.status != Status::Code(0) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use super::fence::Fence;
+use super::trace::Trace;
 
 /// A command for the warden to start.
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub struct Command {
     pub kind: Option<u64>,
     /// What it may reach; none: whatever the user may.
     pub fence: Option<Fence>,
+    /// What is to be told of what it reads; none: nothing.
+    pub trace: Option<Trace>,
 }
 
 /// Which of the commands that are held goes first: the highest.

@@ -15,6 +15,8 @@ use super::MARKS;
 use super::output::Output;
 use super::sys::Dead;
 use super::table::{self, Environment, OwnChildren, RawPid, Surroundings};
+#[cfg(target_os = "linux")]
+use super::trace::Watcher;
 
 /// A command that was started, until its end is told.
 pub(super) struct Member {
@@ -22,6 +24,8 @@ pub(super) struct Member {
     pub(super) leader: RawPid,
     pub(super) folder: Utf8PathBuf,
     pub(super) outputs: Vec<Output>,
+    #[cfg(target_os = "linux")]
+    pub(super) watcher: Option<Watcher>,
     pub(super) kind: Option<u64>,
     pub(super) phase: Phase,
     pub(super) ending: Ending,

@@ -18,6 +18,7 @@ use super::MARKS;
 use super::command::{Command, Exit, Rank};
 use super::error::ProcessError;
 use super::load::{Load, loads};
+use super::trace::Reads;
 use super::wire::{CAPTURE_LIMIT, End, Order, Report, Request};
 
 /// A handle on the process that starts and watches commands. When the last handle on it and on its commands is gone, or
@@ -353,6 +354,15 @@ impl Child {
     pub fn follower(&self) -> Option<&str> {
         match &self.state {
             ChildState::Ended(end) => end.follower.as_deref(),
+            ChildState::Running | ChildState::Lost => None,
+        }
+    }
+
+    /// What it read, once it has ended, if that was to be told.
+    #[must_use]
+    pub fn reads(&self) -> Option<&Reads> {
+        match &self.state {
+            ChildState::Ended(end) => end.reads.as_ref(),
             ChildState::Running | ChildState::Lost => None,
         }
     }

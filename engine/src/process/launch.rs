@@ -11,12 +11,17 @@ use super::start::{self, Failed, Shell, Start};
 use super::table::RawPid;
 use super::wire::{Fault, Order, Refusal};
 
+#[cfg(target_os = "linux")]
 const FENCE: &str = "what it may reach cannot be limited";
+#[cfg(target_os = "linux")]
+const TRACE: &str = "what it reads cannot be watched";
 
 /// A command that runs.
 pub(super) struct Launched {
     pub(super) pid: RawPid,
     pub(super) outputs: Vec<Output>,
+    #[cfg(target_os = "linux")]
+    pub(super) watcher: Option<super::trace::Watcher>,
 }
 
 /// What is kept from one command to the next.
@@ -68,6 +73,11 @@ impl Launcher {
             Ok(fence) => fence,
             Err(error) => return Err(machine(FENCE, &error)),
         };
+        #[cfg(target_os = "linux")]
+        let beginning = match order.trace.as_ref().map(super::trace::Beginning::of).transpose() {
+            Ok(beginning) => beginning,
+            Err(error) => return Err(machine(TRACE, &error)),
+        };
         let start = Start {
             argv: &order.argv,
             env: given.chain(marks).collect(),
@@ -75,15 +85,25 @@ impl Launcher {
             streams: [self.nothing.as_fd(), streams.stdout(), streams.stderr.as_fd()],
             #[cfg(target_os = "linux")]
             fence,
+            #[cfg(target_os = "linux")]
+            asks: beginning.as_ref().map(super::trace::Beginning::asks),
         };
         let pid = start::start(&start, &mut self.shell).map_err(|failed| match failed {
+            #[cfg(target_os = "linux")]
             Failed::Fence(error) => machine(FENCE, &error),
+            #[cfg(target_os = "linux")]
+            Failed::Trace(error) => machine(TRACE, &error),
             Failed::Command(error) => {
                 let (fault, reason) = explain(order, &error);
                 refuse(fault, reason)
             }
         })?;
-        Ok(Launched { pid, outputs: streams.outputs })
+        Ok(Launched {
+            pid,
+            outputs: streams.outputs,
+            #[cfg(target_os = "linux")]
+            watcher: beginning.map(super::trace::Beginning::done),
+        })
     }
 }
 

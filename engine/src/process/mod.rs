@@ -7,7 +7,7 @@
 //! If warden and engine are both killed, the leaders die by their death signal, and [`sweep()`] finds the rest.
 //!
 //! ```text
-//! engine: handle ──pipes, JSON lines (wire)───▶ warden ─ launch ─ start, output, redact
+//! engine: handle ──pipes, JSON lines (wire)───▶ warden ─ launch ─ start, fence, trace, output, redact
 //!                     │                              └ family ─ table
 //!                     └ load, gpu: what they use while they run
 //! ```
@@ -29,6 +29,7 @@ mod start;
 mod sweep;
 mod sys;
 mod table;
+mod trace;
 mod warden;
 mod wire;
 
@@ -40,6 +41,7 @@ pub use handle::{Child, HeldCommand, Warden, run_quick};
 pub use lazy::LazyWarden;
 pub use load::Load;
 pub use sweep::sweep;
+pub use trace::{Reads, Trace, can_trace};
 pub use warden::warden_main;
 
 /// The variables by which a process is found again, added to the environment of each: the attempt it belongs to, the

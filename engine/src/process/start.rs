@@ -19,6 +19,9 @@ pub(super) struct Start<'a> {
     /// What it may reach.
     #[cfg(target_os = "linux")]
     pub(super) fence: Option<super::fence::Put<'a>>,
+    /// How it is watched.
+    #[cfg(target_os = "linux")]
+    pub(super) asks: Option<super::trace::Asks<'a>>,
 }
 
 /// Why a process was not started.
@@ -26,7 +29,11 @@ pub(super) enum Failed {
     /// The program cannot be executed, or the system has no more processes.
     Command(std::io::Error),
     /// The fence cannot be put up.
+    #[cfg(target_os = "linux")]
     Fence(std::io::Error),
+    /// It cannot be watched.
+    #[cfg(target_os = "linux")]
+    Trace(std::io::Error),
 }
 
 impl From<std::io::Error> for Failed {
@@ -75,6 +82,7 @@ mod linux {
     use crate::process::fence::Put;
     use crate::process::sys;
     use crate::process::table::RawPid;
+    use crate::process::trace::Asks;
 
     /// Where programs are looked for if the variables name no `PATH`: what `execvp` of the C library does.
     const USUAL: &str = "/bin:/usr/bin";
@@ -93,13 +101,23 @@ mod linux {
         folder: *const c_char,
         streams: [RawFd; 3],
         fence: Option<Put<'a>>,
+        asks: Option<Asks<'a>>,
         parent: c_int,
         /// Which of the programs was tried last.
         tried: usize,
-        /// Whether it has put up its fence, or needs none.
-        is_fenced: bool,
+        /// What it does now, to tell what failed.
+        stage: Stage,
         /// The number of the error that kept it from becoming the program.
         error: c_int,
+    }
+
+    enum Stage {
+        /// What every command's process does.
+        Usual,
+        /// It puts up its fence.
+        Fence,
+        /// It has itself watched.
+        Trace,
     }
 
     /// Starts it; the process.
@@ -124,9 +142,10 @@ mod linux {
             folder: folder.as_ptr(),
             streams: std::array::from_fn(|stream| wanted.streams[stream].as_raw_fd()),
             fence: wanted.fence,
+            asks: wanted.asks,
             parent: rustix::process::getpid().as_raw_pid(),
             tried: 0,
-            is_fenced: true,
+            stage: Stage::Usual,
             error: 0,
         };
         let mut stack: Vec<u128> = Vec::with_capacity(STACK);
@@ -152,7 +171,11 @@ mod linux {
         if child.error != 0 {
             sys::wait_for(pid);
             let error = io::Error::from_raw_os_error(child.error);
-            return Err(if child.is_fenced { Failed::Command(error) } else { Failed::Fence(error) });
+            return Err(match child.stage {
+                Stage::Usual => Failed::Command(error),
+                Stage::Fence => Failed::Fence(error),
+                Stage::Trace => Failed::Trace(error),
+            });
         }
         if let (Some(program), Some(place)) = (wanted.argv.first(), places.get(child.tried)) {
             shell.note(program, search_path(wanted), place);
@@ -206,10 +229,16 @@ mod linux {
             return Err(io::Error::last_os_error());
         }
         sys::unblock_signals()?;
-        let Some(fence) = &child.fence else { return Ok(()) };
-        child.is_fenced = false;
-        fence.around_this()?;
-        child.is_fenced = true;
+        if let Some(fence) = &child.fence {
+            child.stage = Stage::Fence;
+            fence.around_this()?;
+        }
+        if let Some(asks) = &child.asks {
+            // Another thread of its parent answers: this one's stands still.
+            child.stage = Stage::Trace;
+            asks.from_now_on()?;
+        }
+        child.stage = Stage::Usual;
         Ok(())
     }
 

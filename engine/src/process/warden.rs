@@ -224,6 +224,8 @@ impl Watch {
                     leader: launched.pid,
                     folder: order.folder,
                     outputs: launched.outputs,
+                    #[cfg(target_os = "linux")]
+                    watcher: launched.watcher,
                     kind: order.kind,
                     phase: Phase::Running,
                     ending: Ending::Kill,
@@ -243,7 +245,8 @@ impl Watch {
             self.family.died(dead);
         }
         for (id, member) in self.family.clear(self.launcher.mark()) {
-            let Phase::Clearing(dead) = member.phase else { continue };
+            let Phase::Clearing(dead) = &member.phase else { continue };
+            let dead = *dead;
             let ended_well = dead.status == Status::Code(0) && member.ending == Ending::Kill;
             let follower = match member.kind.filter(|_| ended_well).and_then(|kind| self.follower(kind)) {
                 Some(order) => {
@@ -255,8 +258,7 @@ impl Watch {
                 }
                 None => None,
             };
-            if self.tell(&Report::Exited { id, end: end_of(member.outputs, &dead), follower }) == Engine::Gone
-            {
+            if self.tell(&Report::Exited { id, end: end_of(member, &dead), follower }) == Engine::Gone {
                 return Engine::Gone;
             }
         }
@@ -338,15 +340,20 @@ impl Watch {
 }
 
 /// What is told of a command that ended, after the last of its output.
-fn end_of(mut outputs: Vec<super::output::Output>, dead: &Dead) -> End {
-    outputs.iter_mut().for_each(super::output::Output::finish);
+fn end_of(mut member: Member, dead: &Dead) -> End {
+    member.outputs.iter_mut().for_each(super::output::Output::finish);
+    #[cfg(target_os = "linux")]
+    let reads = member.watcher.map(super::trace::Watcher::finish);
+    #[cfg(not(target_os = "linux"))]
+    let reads = None;
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     End {
         status: dead.status,
         user_us: micros(dead.user),
         system_us: micros(dead.system),
         peak_memory: dead.peak_memory,
-        output: outputs.into_iter().find_map(super::output::Output::into_kept),
+        output: member.outputs.into_iter().find_map(super::output::Output::into_kept),
+        reads,
         follower: None,
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::command::{Command, Exit, Rank, Secret, Status};
 use super::error::ProcessError;
 use super::fence::Fence;
+use super::trace::{Reads, Trace};
 
 /// How much of a quick command's stdout is read.
 pub(super) const CAPTURE_LIMIT: usize = 1 << 20;
@@ -50,6 +51,7 @@ pub(super) struct Order {
     pub(super) capture: bool,
     pub(super) kind: Option<u64>,
     pub(super) fence: Option<Fence>,
+    pub(super) trace: Option<Trace>,
 }
 
 impl Order {
@@ -65,6 +67,7 @@ impl Order {
             capture,
             kind: command.kind,
             fence: command.fence,
+            trace: command.trace,
         }
     }
 }
@@ -120,6 +123,8 @@ pub(super) struct End {
     pub(super) peak_memory: u64,
     /// What a quick command wrote to stdout; none if it was too much.
     pub(super) output: Option<Vec<u8>>,
+    /// What it read, if that was to be told.
+    pub(super) reads: Option<Reads>,
     /// The name of the command that has its place now, as the engine knows it.
     #[serde(skip)]
     pub(super) follower: Option<String>,

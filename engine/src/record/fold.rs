@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 use tidemill_cache::{Artifact, Key};
 
-use crate::event::{Cause, Counts, Event, Git, Outcome, SkipReason, Stamped, Usage};
+use crate::event::{Cause, Counts, Event, Git, Outcome, SkipReason, Stamped, Undeclared, Usage};
 use crate::failure::FailureReport;
 use crate::name::{AttemptId, PipelineName, RunId, StepId};
 
@@ -80,6 +80,8 @@ pub struct AttemptRecord {
     pub usage: Option<Usage>,
     /// Why it failed, if it did.
     pub failure: Option<FailureReport>,
+    /// What it read that its step did not declare, if that was watched and there is something.
+    pub undeclared: Option<Undeclared>,
 }
 
 impl RunRecord {
@@ -148,6 +150,7 @@ impl RunRecord {
             | Event::StepQueued { step, .. }
             | Event::StepStarted { step, .. }
             | Event::StepRetried { step, .. }
+            | Event::StepRead { step, .. }
             | Event::StepSucceeded { step, .. }
             | Event::StepFailed { step, .. }
             | Event::StepSkipped { step, .. }
@@ -195,7 +198,13 @@ impl StepRecord {
                     log: log.into(),
                     usage: None,
                     failure: None,
+                    undeclared: None,
                 });
+            }
+            Event::StepRead { reads, .. } => {
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.undeclared = Some(reads.clone());
+                }
             }
             Event::StepRetried { report, .. } => self.failed(report),
             Event::StepSucceeded { key, usage, outputs, .. } => {

@@ -213,6 +213,7 @@ impl Recap {
             }
             Event::RunStarted { .. }
             | Event::StepRetried { .. }
+            | Event::StepRead { .. }
             | Event::StepSkipped { .. }
             | Event::Notice { .. }
             | Event::RunFinished { .. } => {}

@@ -14,7 +14,7 @@ use super::remembering::Learned;
 use crate::effects::{Effects, Success};
 use crate::error::EngineError;
 use crate::event::Event;
-use crate::execute::{Attempt, Fences, Finished, Turn, Urgency, Vacated, attempt};
+use crate::execute::{Attempt, Ended, Fences, Finished, Turn, Urgency, Vacated, attempt};
 use crate::failure::{Failure, FailureReport, StepFailure};
 use crate::graph::StepIndex;
 use crate::name::AttemptId;
@@ -28,9 +28,7 @@ pub(super) enum End {
         step: usize,
         id: AttemptId,
         execution: Box<Execution>,
-        result: Box<Result<Finished, FailureReport>>,
-        /// From when it had its place to its end.
-        took: Duration,
+        ended: Box<Ended>,
         /// Held until the end is dealt with, so that no other process starts the same key in between.
         lease: Option<Lease>,
     },
@@ -205,9 +203,8 @@ impl Conductor {
         let (attempt_id, execution) = (id.clone(), Box::new(execution));
         self.attempts.spawn(async move {
             match attempt(&project, &warden, order, turn, &cancel).await {
-                Some((result, took)) => {
-                    let result = Box::new(result);
-                    End::Attempt { step, id: attempt_id, execution, result, took, lease }
+                Some(ended) => {
+                    End::Attempt { step, id: attempt_id, execution, ended: Box::new(ended), lease }
                 }
                 None => End::Withdrawn,
             }
@@ -221,7 +218,7 @@ impl Conductor {
             return Arc::clone(fences);
         }
         let fences = Arc::new(Fences::of(&self.project, &self.graph));
-        if let Some(message) = fences.lack(&self.graph) {
+        for message in fences.lacks(&self.graph) {
             self.teller.tell(Event::Notice { message });
         }
         Arc::clone(self.fences.insert(fences))
@@ -280,13 +277,18 @@ impl Conductor {
                     self.decide(step).await;
                 }
             }
-            End::Attempt { step, id, execution, result, took, lease } => {
+            End::Attempt { step, id, execution, ended, lease } => {
                 // What was told of this attempt must not be taken for a later one of the same step.
                 while let Ok(vacated) = self.vacated.1.try_recv() {
                     self.vacate(vacated);
                 }
                 self.pulses.ended(step, &id);
-                match *result {
+                let Ended { result, undeclared, took } = *ended;
+                if let Some(reads) = undeclared {
+                    let step = self.step(step).id.clone();
+                    self.teller.tell(Event::StepRead { step, attempt: id.clone(), reads });
+                }
+                match result {
                     Ok(finished) => {
                         if let Err(error) = self.succeeded(step, &id, &execution, (finished, took)).await {
                             self.fail_with(step, &error);

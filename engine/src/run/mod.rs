@@ -26,6 +26,7 @@ use crate::record::Recap;
 
 pub use conductor::run;
 pub use forecast::forecast;
+pub(crate) use git::state as git_state;
 pub(crate) use gpus::usable as usable_gpus;
 
 /// How a run is to go.

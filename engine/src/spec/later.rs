@@ -5,7 +5,7 @@ use super::diagnostic::{Diagnostic, Problems};
 use super::read::unknown_name;
 use super::tree::{Entry, Node};
 
-/// Tells executors, environments and sandbox levels that are understood and cannot be used.
+/// Tells executors and environments that are understood and cannot be used.
 pub(crate) fn check(table: &Node, environments: &[&str], problems: &mut Problems) {
     let mut tell = |entry: &Entry, what: String, help: &str| {
         let diagnostic = Diagnostic::new(Code::NotAvailableYet, format!("{what} is not available yet"));
@@ -19,11 +19,6 @@ pub(crate) fn check(table: &Node, environments: &[&str], problems: &mut Problems
             format!("the executor `{name}`"),
             "steps run on this machine: write `executor = \"local\"` or nothing",
         );
-    }
-    if let Some(entry) = table.entry("sandbox")
-        && entry.value.text() == Some("trace")
-    {
-        tell(entry, "the sandbox level `trace`".to_owned(), "write `sandbox = \"default\"` or nothing");
     }
     if let Some(entry) = table.entry("environment")
         && let Some(name) = entry.value.text()

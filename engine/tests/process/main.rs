@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod holding;
+#[cfg(target_os = "linux")]
+mod tracing;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -83,6 +85,7 @@ impl World {
             redact: Vec::new(),
             kind: None,
             fence: None,
+            trace: None,
         }
     }
 

@@ -29,6 +29,27 @@ pub struct Fence {
     pub network: bool,
 }
 
+impl Fence {
+    /// Puts it around this thread and all that it starts from now on, for good. For a process of the terminal's: a warden's commands
+    /// put up theirs themselves.
+    ///
+    /// # Errors
+    /// If the kernel says no.
+    #[cfg(target_os = "linux")]
+    pub fn around_this_thread(&self) -> std::io::Result<()> {
+        Fences::default().of(self)?.around_this()
+    }
+
+    /// There is no fence on this system, see [`Guards`].
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(target_os = "linux"))]
+    pub fn around_this_thread(&self) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}
+
 #[cfg(target_os = "linux")]
 impl Fence {
     fn guards_files(&self) -> bool {
