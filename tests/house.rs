@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const CRATES: [&str; 5] = ["cache", "engine", "steps", "server", "."];
 
 /// The rooms of the engine; each may know those before it only. First the vocabulary, then the way of the data.
-const ROOMS: [&str; 22] = [
+const ROOMS: [&str; 27] = [
     "few",
     "sandbox",
     "suggest",
@@ -17,9 +17,11 @@ const ROOMS: [&str; 22] = [
     "event",
     "process",
     "effects",
+    "repeats",
     "registry",
     "record",
     "error",
+    "withdrawn",
     "spec",
     "graph",
     "project",
@@ -28,8 +30,11 @@ const ROOMS: [&str; 22] = [
     "schedule",
     "execute",
     "artifact",
+    "quarantine",
+    "repair",
     "run",
     "debug",
+    "repeat",
 ];
 
 /// The longest file that a reader can be asked to read.

@@ -21,6 +21,8 @@ pub(crate) mod measured;
 pub(crate) mod plain;
 pub(crate) mod plan;
 pub(crate) mod progress;
+pub(crate) mod quarantine;
+pub(crate) mod repeat;
 pub(crate) mod runs;
 #[cfg(test)]
 mod sample;
@@ -30,5 +32,6 @@ pub(crate) mod style;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod verified;
 
 pub(crate) use sink::Ui;

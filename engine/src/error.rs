@@ -166,6 +166,22 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
+    /// Nothing is meant by what was named as bad.
+    #[error("nothing is quarantined for {text:?}: {reason}")]
+    NothingToQuarantine {
+        /// What was named.
+        text: String,
+        /// Why it means nothing.
+        reason: String,
+    },
+    /// A quarantine cannot be undone.
+    #[error("quarantine {number} cannot be undone: {reason}")]
+    NotQuarantined {
+        /// Its number.
+        number: u64,
+        /// Why.
+        reason: String,
+    },
     /// No attempt's log is known.
     #[error("there is no log of step {step} in {place}")]
     NoLog {
@@ -233,6 +249,11 @@ impl EngineError {
             Self::Cache(CacheError::Busy) => Some(
                 "`tidemill runs --where outcome=running` shows it; try again when it has ended".to_owned(),
             ),
+            Self::NothingToQuarantine { .. } => Some(
+                "`tidemill runs` lists runs; `tidemill show --json` has the keys of steps and the digests of outputs"
+                    .to_owned(),
+            ),
+            Self::NotQuarantined { .. } => Some("`tidemill cache quarantine --list` lists them".to_owned()),
             Self::TooLarge { .. } => Some("lower the step's `resources`".to_owned()),
             Self::Record(error) => error.hint(),
             _ => None,

@@ -18,13 +18,18 @@ pub mod name;
 pub mod plan;
 pub mod process;
 pub mod project;
+pub mod quarantine;
 pub mod record;
 pub mod registry;
+pub mod repair;
+pub mod repeat;
+pub mod repeats;
 pub mod run;
 pub mod sandbox;
 pub mod schedule;
 pub mod spec;
 mod suggest;
+pub mod withdrawn;
 
 pub use error::{EngineError, ErrorKind};
 pub use execute::Cancellation;

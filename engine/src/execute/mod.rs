@@ -10,6 +10,7 @@ mod invocation;
 mod kept;
 mod outputs;
 mod publish;
+mod rehearsal;
 mod undeclared;
 mod worker;
 
@@ -22,4 +23,5 @@ pub use kept::{Card, Kept, Origin, kept, remove_kept};
 pub(crate) use kept::{clear_but, leave, newest_failed, remove, work_in, write_card};
 pub use outputs::describe;
 pub use publish::{Placed, publish};
+pub use rehearsal::{Rehearsed, rehearse};
 pub use worker::{Attempt, Finished, Turn, Vacated, attempt};

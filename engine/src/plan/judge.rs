@@ -17,6 +17,7 @@ use crate::event::SkipReason;
 use crate::graph::{Graph, StepIndex};
 use crate::process::LazyWarden;
 use crate::project::Project;
+use crate::repeats::Repeats;
 
 /// Plans a run without running anything.
 ///
@@ -49,6 +50,7 @@ pub(super) fn judge<'a>(
     let graph = decider.graph;
     let may_be_needed = may_be_needed(decider, foreseen)?;
     let surely = surely(graph, scope, foreseen);
+    let differing = Repeats::below(decider.project.state()).differing()?;
     let planned = move |index: usize| {
         let (mut verdict, mut reason, key) = describe(graph, &foreseen[index])?;
         let lost = may_be_needed.get(&StepIndex::new(index));
@@ -64,7 +66,8 @@ pub(super) fn judge<'a>(
             _ => false,
         };
         let step = graph.steps[index].id.clone();
-        Some(PlannedStep { step, verdict, reason, key, has_result, expected_ms: None })
+        let differs = key.and_then(|key| differing.get(&key)?.note()).map(Into::into);
+        Some(PlannedStep { step, verdict, reason, key, differs, has_result, expected_ms: None })
     };
     Ok((0..graph.steps.len()).map(planned))
 }

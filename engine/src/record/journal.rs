@@ -4,13 +4,14 @@
 //! On disk, in `.tidemill/runs/<run>/`: `journal.jsonl`; `alive`, a file that the run holds locked while it lives; and one
 //! log per attempt. A line that a crash cut short is passed over by readers.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 
 use camino::Utf8PathBuf;
 
 use super::error::RecordError;
 use super::history::History;
+use super::presence::hold;
 use crate::event::{Event, Stamped, Subscriber};
 use crate::name::RunId;
 
@@ -49,9 +50,7 @@ impl Journal {
         let folder = history.folder.join(run.as_str());
         let path = folder.join(JOURNAL);
         let io = |source| RecordError::Io { path: path.clone(), source };
-        fs::create_dir_all(&folder).map_err(io)?;
-        let alive = File::create(folder.join(ALIVE)).map_err(io)?;
-        alive.lock().map_err(io)?;
+        let alive = hold(&folder).map_err(io)?;
         let file = OpenOptions::new().create_new(true).append(true).open(&path).map_err(io)?;
         Ok(Self {
             history: history.clone(),
