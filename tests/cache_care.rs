@@ -176,7 +176,11 @@ fn verify_reads_a_sample_that_a_seed_decides() {
     assert_eq!(objects, 2);
     assert_eq!(sample(&["--sample", "2", "--seed", &seed.to_string()]), (2, bytes, seed));
     assert_eq!(sample(&["--sample", "100%"]).0, all);
-    project.tidemill(&["cache", "verify", "--sample", "50%"]).ok().says(&format!("of {all}, --seed "));
+    project
+        .tidemill(&["cache", "verify", "--sample", "50%"])
+        .ok()
+        .says(&format!("of {all} contents"))
+        .says("--seed ");
     project.tidemill(&["cache", "verify", "--sample", "many"]).exits(2).says("`5%`");
     for blob in project.state_files("objects/") {
         damage(&blob);

@@ -312,7 +312,8 @@ fn models_and_endpoints_that_rest_on_it_are_told_and_marked() {
     assert!(because.contains(&"model".to_owned()) && because.contains(&"report".to_owned()), "{because:?}");
 
     let done = quarantine(&project, &["--key", &bad, "--reason", "trained on a broken machine"]).ok();
-    done.says("diabetes version 1 (champion): its model").says("diabetes serves version 1 of diabetes");
+    let done =
+        done.says("diabetes version 1 (champion): its model").says("diabetes serves version 1 of diabetes");
     done.says("tidemill models rollback diabetes");
     let mark = || project.tidemill(&["models", "show", "diabetes", "1"]).ok();
     mark().says("its model was quarantined").says("trained on a broken machine");

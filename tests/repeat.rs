@@ -67,11 +67,11 @@ fn steps_that_give_the_same_are_told_so_and_leave_no_trace() {
     let project = project();
     let before = (objects(&project), project.state_files("results/"), project.state_files("runs/"));
     let answer = project.tidemill(&["verify", "--repeat", "3"]).ok();
-    answer
+    let answer = answer
         .says("same     steady")
         .says("3 times")
         .says("steady 3 of 3: the same")
-        .says("5 steps gave the same, 2 passed over");
+        .says("5 steps gave the same, 2 were passed over");
     answer.says("passed   tell").says("effect").says("passed   now").says("cache = false");
     assert_eq!(project.counts(), "bytes 4, maybe 4, now 1, score 4, steady 4, tell 1, tree 4");
     assert_eq!((objects(&project), project.state_files("results/"), project.state_files("runs/")), before);

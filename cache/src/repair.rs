@@ -34,8 +34,7 @@ pub enum Remedy {
 impl Cache {
     /// Makes a blob good again that was removed because it was damaged; none if its content is nowhere to be had.
     ///
-    /// The places are asked in the order of what they cost. This is where a remote store is asked, after all that lies on this
-    /// machine.
+    /// The places are asked in the order of what they cost: a remote store has its place here, after all that lies on this machine.
     ///
     /// # Errors
     /// If the store cannot be read or written.

@@ -29,10 +29,15 @@ pub(crate) fn draw(report: &RepeatReport, paint: Paint) -> String {
     }
     let number = |word: &str| report.steps.iter().filter(|step| line(step).1 == word).count();
     let mut parts = vec![format!("{} gave the same", count(number("same"), "step"))];
-    for (word, what) in [("differs", "differ"), ("failed", "failed"), ("passed", "passed over")] {
+    for (word, one, several) in [
+        ("differs", "differs", "differ"),
+        ("failed", "failed", "failed"),
+        ("passed", "was passed over", "were passed over"),
+    ] {
         match number(word) {
             0 => {}
-            number => parts.push(format!("{number} {what}")),
+            1 => parts.push(format!("1 {one}")),
+            number => parts.push(format!("{number} {several}")),
         }
     }
     if report.interrupted {

@@ -1,7 +1,7 @@
 //! What a verification of the cache found, as people read it.
 
 use camino::Utf8Path;
-use tidemill_cache::{Damage, Remedy, VerifyReport};
+use tidemill_cache::{Damage, Damaged, Remedy, VerifyReport};
 use tidemill_engine::repair::Verified;
 
 use super::text::{clean, size};
@@ -13,14 +13,13 @@ pub(crate) fn draw<'a>(
     relative: impl Fn(&'a Utf8Path) -> &'a Utf8Path,
 ) -> String {
     let VerifyReport { objects, of_objects, seed, bytes, recipes, results, damaged } = &found.report;
-    let sampled = match seed {
-        Some(seed) => format!(" of {of_objects}, --seed {seed}"),
-        None => String::new(),
+    let (of, seed) = match seed {
+        Some(seed) => (format!(" of {of_objects}"), format!(", --seed {seed}")),
+        None => (String::new(), String::new()),
     };
-    let mut text = format!(
-        "read {objects} contents ({}{sampled}), {recipes} recipes, {results} results: ",
-        size(*bytes)
-    );
+    let bytes = size(*bytes);
+    let mut text =
+        format!("read {objects}{of} contents ({bytes}{seed}), {recipes} recipes, {results} results: ");
     let repaired = damaged.iter().filter(|damage| damage.repaired.is_some()).count();
     text.push_str(&match (damaged.len(), repair) {
         (0, _) => "all as they should be\n".to_owned(),
@@ -47,6 +46,9 @@ fn fate<'a>(
             Some(steps) if !steps.is_empty() => {
                 let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
                 format!("  made again when it is needed, by {}", steps.join(", "))
+            }
+            _ if matches!(damage.what, Damaged::Object { .. }) => {
+                "  no output of a step: a log, or what the history shows".to_owned()
             }
             _ => String::new(),
         },

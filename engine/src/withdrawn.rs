@@ -59,8 +59,8 @@ pub struct BadContent {
     /// The content.
     #[serde(flatten)]
     pub artifact: Artifact,
-    /// The keys that made it: if one has a result with this content again, the content is not bad any more. None if the content
-    /// itself was named.
+    /// The keys that made it: if one has a result with this content again, the content is not bad any more. None if a content was
+    /// named: then what was made of it is bad until that is undone.
     pub keys: Vec<Key>,
 }
 

@@ -117,9 +117,12 @@ pub fn assess(project: &Project, request: &Request) -> Result<Assessment, Engine
 
     let mut makers = Makers::new();
     let mut artifacts: BTreeMap<Digest, &Artifact> = BTreeMap::new();
+    // Who makes again what was made of a named content has read it again.
+    let is_content = matches!(named, Named::Digest(_));
     for (digest, places) in &bad.contents {
         let results = || places.iter().map(|place| &evidence.known[*place].result);
-        makers.insert(*digest, results().map(|result| result.key).collect());
+        let keys = if is_content { Vec::new() } else { results().map(|result| result.key).collect() };
+        makers.insert(*digest, keys);
         let as_output = results().flat_map(outputs).find(|output| output.digest == *digest);
         artifacts.extend(as_output.map(|output| (*digest, output)));
     }
