@@ -94,6 +94,7 @@ pub(crate) enum Command {
     ExplainError(command::explain_error::Args),
     Graph(command::graph::Args),
     Debug(command::debug::Args),
+    Verify(command::verify::Args),
     Log(command::log::Args),
     Runs(command::runs::Args),
     Show(command::show::Args),
@@ -125,7 +126,7 @@ pub(crate) struct PipelineArgs {
 }
 
 /// Values of parameters.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ParamArgs {
     /// Set a parameter, as in `--set train.alpha=0.7`. The value is read as TOML, else as text.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]

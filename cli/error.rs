@@ -5,7 +5,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use serde_json::json;
-use tidemill_cache::CacheError;
+use tidemill_cache::{CacheError, LogError};
 use tidemill_engine::project::ProjectError;
 use tidemill_engine::record::RecordError;
 use tidemill_engine::registry::RegistryError;
@@ -90,7 +90,7 @@ macro_rules! engine_errors {
     )*};
 }
 
-engine_errors!(EngineError, CacheError, RecordError, RegistryError, StoreError);
+engine_errors!(EngineError, CacheError, LogError, RecordError, RegistryError, StoreError);
 
 impl From<LoadError> for CliError {
     fn from(error: LoadError) -> Self {

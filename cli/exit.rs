@@ -10,7 +10,7 @@ use tidemill_engine::event::Outcome;
 pub(crate) enum Exit {
     /// All is done.
     Done,
-    /// A step failed.
+    /// A step failed, or gave something else when it was repeated.
     StepFailed,
     /// The command line, the pipeline or a name is wrong.
     Usage,
@@ -31,7 +31,7 @@ pub(crate) enum Exit {
 /// What the codes mean, as `--help` shows them. A panic, which is a bug of ours, ends with 101.
 const TABLE: [(Exit, &str); 6] = [
     (Exit::Done, "all is done"),
-    (Exit::StepFailed, "a step failed"),
+    (Exit::StepFailed, "a step failed, or gave something else when it was repeated"),
     (Exit::Usage, "the command line, the pipeline or a name is wrong"),
     (Exit::GateClosed, "a gate said no"),
     (Exit::Infrastructure, "the machine failed: disk, permissions, a lost process"),

@@ -26,7 +26,7 @@ const START: &str = examples![
 
 /// The commands by what they are for, as `--help` lists them.
 const GROUPS: [(&str, &[&str]); 3] = [
-    ("Make and run pipelines", &["init", "check", "plan", "run", "debug", "serve"]),
+    ("Make and run pipelines", &["init", "check", "plan", "run", "debug", "verify", "serve"]),
     (
         "See what happened, and why",
         &[

@@ -90,6 +90,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit, CliError> {
         Command::ExplainError(args) => command::explain_error::run(context, args),
         Command::Graph(args) => command::graph::run(context, args),
         Command::Debug(args) => command::debug::run(context, args),
+        Command::Verify(args) => command::verify::run(context, args),
         Command::Log(args) => command::log::run(context, args),
         Command::Runs(args) => command::runs::run(context, args),
         Command::Show(args) => command::show::run(context, args),

@@ -1,6 +1,7 @@
 //! Looking after the cache: what it holds, whether it is sound, and collecting garbage without losing what is needed.
 
 use std::fs;
+use std::path::Path;
 
 use crate::support::Project;
 
@@ -96,6 +97,95 @@ fn verify_finds_what_is_damaged() {
     project.run(&["--force", "use"]).ok();
     assert_eq!(project.read("out.txt"), "word one\nleaf one\n");
     project.tidemill(&["cache", "verify"]).ok();
+}
+
+/// Writes other bytes into a file of the cache.
+fn damage(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(path, "damaged").unwrap();
+}
+
+#[test]
+fn verify_repairs_what_the_project_has_a_copy_of() {
+    let project = project();
+    let (published, other) = (project.blob("word one\nleaf one\n"), project.blob("word one\n"));
+    damage(&published);
+    damage(&other);
+    let answer = project.tidemill(&["cache", "verify", "--repair"]).exits(4);
+    answer.says("2 damaged, 1 of them repaired").says("repaired from out.txt").says("by story.make");
+    project.tidemill(&["cache", "verify", "--repair"]).ok().says_nothing_of("damaged");
+    project.blob("word one\nleaf one\n");
+    // Where the published copy was changed, it is none.
+    damage(&project.blob("word one\nleaf one\n"));
+    project.file("out.txt", "mine");
+    let answer = project.tidemill(&["cache", "verify", "--repair", "--json"]).exits(4).json();
+    let damaged = &answer["damaged"][0];
+    assert_eq!((&damaged["what"], &damaged["repaired"]), (&"object".into(), &serde_json::Value::Null));
+    assert_eq!(answer["steps"][damaged["path"].as_str().unwrap()][0], "story.use");
+    assert_eq!(project.read("out.txt"), "mine");
+    project.run(&[]).ok();
+    assert_eq!(project.read("out.txt"), "word one\nleaf one\n");
+    assert_eq!(project.displaced("out.txt"), "mine");
+    project.tidemill(&["cache", "verify"]).ok();
+}
+
+#[test]
+fn verify_repairs_a_published_folder() {
+    let project = Project::with(
+        r#"
+        [steps.make]
+        run = "COUNT(make); mkdir ${outputs.tree}; echo a > ${outputs.tree}/a; echo b > ${outputs.tree}/b"
+        outputs.tree = { path = "tree", kind = "dir", publish = "out/tree" }
+        "#,
+    );
+    project.run_executes(1);
+    for blob in project.state_files("objects/") {
+        damage(&blob);
+    }
+    let report = project.tidemill(&["cache", "verify", "--repair", "--json"]).exits(4).json();
+    let from: Vec<&str> = report["damaged"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|damaged| damaged["repaired"]["path"].as_str())
+        .collect();
+    assert_eq!(from.len(), 3, "the listing and both files: {report}");
+    fs::remove_dir_all(project.path("out")).unwrap();
+    project.run_executes(0);
+    assert_eq!(
+        (project.read("out/tree/a"), project.read("out/tree/b")),
+        ("a\n".to_owned(), "b\n".to_owned())
+    );
+}
+
+#[test]
+fn verify_reads_a_sample_that_a_seed_decides() {
+    let project = project();
+    let all = project.tidemill(&["cache", "verify", "--json"]).ok().json()["objects"].as_u64().unwrap();
+    let sample = |arguments: &[&str]| {
+        let answer = project.tidemill(&[&["cache", "verify", "--json"], arguments].concat()).ok().json();
+        assert_eq!(answer["of_objects"], all);
+        (
+            answer["objects"].as_u64().unwrap(),
+            answer["bytes"].as_u64().unwrap(),
+            answer["seed"].as_u64().unwrap(),
+        )
+    };
+    let (objects, bytes, seed) = sample(&["--sample", "2"]);
+    assert_eq!(objects, 2);
+    assert_eq!(sample(&["--sample", "2", "--seed", &seed.to_string()]), (2, bytes, seed));
+    assert_eq!(sample(&["--sample", "100%"]).0, all);
+    project
+        .tidemill(&["cache", "verify", "--sample", "50%"])
+        .ok()
+        .says(&format!("of {all} contents"))
+        .says("--seed ");
+    project.tidemill(&["cache", "verify", "--sample", "many"]).exits(2).says("`5%`");
+    for blob in project.state_files("objects/") {
+        damage(&blob);
+    }
+    project.tidemill(&["cache", "verify", "--sample", "2"]).exits(4).says("2 damaged and removed");
 }
 
 #[test]

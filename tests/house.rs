@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const CRATES: [&str; 5] = ["cache", "engine", "steps", "server", "."];
 
 /// The rooms of the engine; each may know those before it only. First the vocabulary, then the way of the data.
-const ROOMS: [&str; 23] = [
+const ROOMS: [&str; 28] = [
     "few",
     "sandbox",
     "suggest",
@@ -17,9 +17,11 @@ const ROOMS: [&str; 23] = [
     "event",
     "process",
     "effects",
+    "repeats",
     "registry",
     "record",
     "error",
+    "withdrawn",
     "spec",
     "graph",
     "project",
@@ -28,8 +30,11 @@ const ROOMS: [&str; 23] = [
     "schedule",
     "execute",
     "artifact",
+    "quarantine",
+    "repair",
     "run",
     "debug",
+    "repeat",
     "doctor",
 ];
 

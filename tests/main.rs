@@ -68,6 +68,8 @@ mod values_do_not_inject;
 mod cache_care;
 mod clean_run_law;
 mod crash_law;
+mod quarantine;
+mod repeat;
 
 // A whole life of a model.
 mod diabetes;

@@ -72,6 +72,12 @@ impl Cache {
         Ok(keys.into_iter().filter_map(result).take(limit))
     }
 
+    /// The pipelines and steps that had results of a key, as far as the index remembers.
+    #[must_use]
+    pub fn steps_of(&self, key: &Key) -> Vec<(String, String)> {
+        self.inner.index.steps_of(key)
+    }
+
     /// Tells the index of all results that there are; whether it took them.
     fn index_results(&self) -> Result<bool, CacheError> {
         let results = self.all_results()?;
@@ -104,6 +110,7 @@ mod tests {
 
     use super::*;
     use crate::NewResult;
+    use crate::quarantine::tests::broken_machine;
     use crate::records::tests::new_result;
     use crate::scene::Scene;
 
@@ -136,10 +143,20 @@ mod tests {
     }
 
     #[test]
+    fn the_steps_of_a_key_are_remembered() {
+        let scene = Scene::new();
+        let key = publish(&scene.cache, "train", 1);
+        let steps = || scene.another_process().steps_of(&key);
+        assert_eq!(steps(), [("story".to_owned(), "train".to_owned())]);
+        fs::remove_dir_all(scene.cache.inner.layout.results()).unwrap();
+        assert_eq!(steps().len(), 1, "also if the result is gone");
+    }
+
+    #[test]
     fn a_result_that_is_gone_or_withdrawn_is_none() {
         let scene = Scene::new();
         let (first, last) = (publish(&scene.cache, "train", 1), publish(&scene.cache, "train", 2));
-        scene.cache.quarantine(&last, 1, "made on a broken machine").unwrap();
+        scene.cache.quarantine(&last, 1, &broken_machine()).unwrap();
         assert_eq!(keys(&scene.cache, Steps::Id("train"), 9), [first]);
         fs::remove_dir_all(scene.cache.inner.layout.results()).unwrap();
         assert!(keys(&scene.cache, Steps::Id("train"), 9).is_empty());

@@ -136,8 +136,7 @@ impl Cache {
         let mut report = GcReport::default();
         self.forget_changes()?;
         for key in &plan.results {
-            let first = remove(&layout.first_result(key))?;
-            report.results += u64::from(remove(&layout.results_of(key))? || first);
+            report.results += u64::from(self.remove_results(key)?);
         }
         self.inner.index.forget_results(&plan.results);
         for key in &plan.recipes {

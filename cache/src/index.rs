@@ -48,6 +48,7 @@ const NOTE: &str = "INSERT INTO result VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UP
                     SET finished = max(finished, excluded.finished)";
 const RESULTS: &str = "SELECT key, finished FROM result WHERE pipeline = ?1 AND step >= ?2 AND step < ?3 \
                        ORDER BY finished DESC, key LIMIT ?4";
+const STEPS: &str = "SELECT pipeline, step FROM result WHERE key = ?1 ORDER BY pipeline, step";
 const FORGET: &str = "DELETE FROM result WHERE key = ?1";
 
 /// What the index knows of an action result.
@@ -258,6 +259,17 @@ impl Index {
             rows.truncate(limit);
         }
         Some(rows.into_iter().map(|(_, key)| key).collect())
+    }
+
+    /// The pipelines and steps that had results of a key.
+    pub(crate) fn steps_of(&self, key: &Key) -> Vec<(String, String)> {
+        self.write();
+        let steps = self.database.with(|connection| {
+            let mut statement = connection.prepare_cached(STEPS)?;
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            statement.query_map([key.as_bytes().as_slice()], row)?.collect()
+        });
+        steps.unwrap_or_default()
     }
 
     /// Forgets results that are gone.

@@ -121,6 +121,7 @@ pub(crate) fn boot() -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quarantine::tests::broken_machine;
     use crate::records::tests::new_result;
     use crate::scene::Scene;
 
@@ -140,7 +141,7 @@ mod tests {
         let mark = scene.cache.records_mark().unwrap();
         assert_eq!(scene.cache.keys_changed_since(&mark), Some(Vec::new()));
         publish(&scene.another_process(), 2);
-        scene.another_process().quarantine(&key(1), 1, "made on a broken machine").unwrap();
+        scene.another_process().quarantine(&key(1), 1, &broken_machine()).unwrap();
         assert_eq!(scene.cache.keys_changed_since(&mark), Some(vec![key(2), key(1)]));
         let later = scene.cache.records_mark().unwrap();
         assert_eq!(scene.another_process().keys_changed_since(&later), Some(Vec::new()));

@@ -9,13 +9,14 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::discard::remove;
 use crate::index::Noted;
 use crate::layout::key_of_record;
 use crate::survey::children;
 use crate::{ActionResult, Cache, CacheError, Digest, Document, Key, NewResult, record};
 
 /// How the name of the file ends that withdraws a result.
-const QUARANTINED: &str = ".quarantined";
+pub(crate) const QUARANTINED: &str = ".quarantined";
 
 /// The numbers that a key's folder holds.
 #[derive(Debug, Default)]
@@ -143,14 +144,17 @@ impl Cache {
         }
     }
 
-    /// Withdraws a result, so that it never counts again.
-    ///
-    /// # Errors
-    /// If that cannot be written.
-    pub fn quarantine(&self, key: &Key, number: u64, reason: &str) -> Result<(), CacheError> {
-        let _changing = self.change(key)?;
-        let path = self.inner.layout.results_of(key).join(format!("{}{QUARANTINED}", name(number)));
-        record::create(&path, reason.as_bytes()).map_err(CacheError::io("write", &path)).map(drop)
+    /// Removes all results of a key, whether they count or not; whether there were any. What withdraws them goes last, so that
+    /// whatever interrupts it, no withdrawn result counts again.
+    pub(crate) fn remove_results(&self, key: &Key) -> Result<bool, CacheError> {
+        let mut removed = false;
+        let folder = self.inner.layout.results_of(key);
+        for number in self.numbers(key)?.results {
+            removed |= remove(&self.result_path(key, number))?;
+            // Earlier versions kept the first one with the others.
+            removed |= number == 1 && remove(&folder.join(name(number)))?;
+        }
+        Ok(remove(&folder)? || removed)
     }
 
     /// A result by its number, if it is readable.
@@ -206,7 +210,8 @@ impl Cache {
     }
 }
 
-fn name(number: u64) -> String {
+/// The name of the file of a result that is not the first.
+pub(crate) fn name(number: u64) -> String {
     format!("{number:08}")
 }
 
@@ -268,6 +273,7 @@ pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::quarantine::tests::broken_machine;
     use crate::scene::Scene;
     use crate::{Artifact, Usage};
 
@@ -318,7 +324,7 @@ pub(crate) mod tests {
         assert_eq!(scene.cache.publish(RECIPE, new_result(0, other.clone())).unwrap(), first);
         let second = scene.cache.publish(RECIPE, new_result(1, other)).unwrap();
         assert_eq!((second.number, scene.cache.result(&key).unwrap()), (2, Some(second.clone())));
-        scene.cache.quarantine(&key, 2, "made on a broken machine").unwrap();
+        scene.cache.quarantine(&key, 2, &broken_machine()).unwrap();
         assert_eq!(scene.cache.result(&key).unwrap(), Some(first));
         assert_eq!(scene.cache.publish(RECIPE, new_result(2, artifact)).unwrap().number, 3);
     }

@@ -57,7 +57,10 @@ impl Cache {
         })
     }
 
-    /// The keys that have results, in order.
+    /// The keys that have results, also if none of them counts, in order.
+    ///
+    /// # Errors
+    /// If they cannot be listed.
     pub fn keys_with_results(&self) -> Result<Vec<Key>, CacheError> {
         let paths = grandchildren(&self.inner.layout.results())?;
         let mut keys: Vec<Key> = paths.iter().filter_map(|path| key_of_record(path.file_name()?)).collect();

@@ -1,14 +1,16 @@
 //! `tidemill cache`.
 
 use serde::Serialize;
-use tidemill_cache::{Cache, CacheStats, GcPlan, GcReport, VerifyReport};
+use tidemill_cache::{Cache, CacheStats, GcPlan, GcReport};
+use tidemill_engine::repeats::Repeats;
 use tidemill_engine::{Project, artifact, execute};
 
+use super::{cache_quarantine, cache_verify};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::help::examples;
-use crate::ui::text::{clean, count, size};
+use crate::ui::text::{count, size};
 
 /// Look after the cache of the project.
 #[derive(Debug, clap::Args)]
@@ -29,11 +31,8 @@ pub(crate) enum Command {
         "tidemill cache stats" => "show how many contents, recipes and results there are, and their size",
     ])]
     Stats,
-    /// Read everything in it again, and remove what is damaged: it is made again when it is needed.
-    #[command(after_long_help = examples![
-        "tidemill cache verify" => "read everything again; the exit code is 4 if something was damaged",
-    ])]
-    Verify,
+    Verify(cache_verify::Args),
+    Quarantine(cache_quarantine::Args),
     /// Remove what no kept run, no registered model and no effect refers to.
     #[command(after_long_help = examples![
         "tidemill cache gc --dry-run" => "say what would be removed",
@@ -58,7 +57,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let project = context.project()?;
     match &args.command {
         Command::Stats => stats(context, project.cache())?,
-        Command::Verify => return verify(context, project.cache()),
+        Command::Verify(args) => return cache_verify::run(context, args),
+        Command::Quarantine(args) => return cache_quarantine::run(context, args),
         Command::Gc(args) => gc(context, &project, args)?,
     }
     Ok(Exit::Done)
@@ -76,25 +76,6 @@ fn stats(context: &Context, cache: &Cache) -> Result<(), CliError> {
         )
     })?;
     Ok(())
-}
-
-/// Damage is the machine's failure, also if it was removed: a script is to notice.
-fn verify(context: &Context, cache: &Cache) -> Result<Exit, CliError> {
-    let report = cache.verify()?;
-    let VerifyReport { objects, bytes, recipes, results, damaged } = &report;
-    context.ui.result(&report, || {
-        let mut text =
-            format!("read {objects} contents ({}), {recipes} recipes, {results} results: ", size(*bytes));
-        text.push_str(&match damaged.len() {
-            0 => "all as they should be\n".to_owned(),
-            number => format!("{number} damaged and removed\n"),
-        });
-        for damage in damaged {
-            text.push_str(&format!("  {}\n", clean(context.relative(&damage.path).as_str())));
-        }
-        text
-    })?;
-    Ok(if report.damaged.is_empty() { Exit::Done } else { Exit::Infrastructure })
 }
 
 /// A garbage collection, planned and perhaps done.
@@ -117,6 +98,9 @@ fn gc(context: &Context, project: &Project, args: &GcArgs) -> Result<(), CliErro
         0 => String::new(),
         folders => format!(", {} kept for debug", count(folders, "step folder")),
     };
+    if !args.dry_run {
+        Repeats::below(project.state()).forget(&collection.plan.results)?;
+    }
     context.ui.result(&collection, || match &collection {
         Collection { plan, removed: None, .. } => format!(
             "would remove {} contents ({}), {} results, {} recipes{folders}; {} contents stay\n",

@@ -2,6 +2,8 @@
 //! and hands the answer to the [`crate::ui`].
 
 pub(crate) mod cache;
+pub(crate) mod cache_quarantine;
+pub(crate) mod cache_verify;
 pub(crate) mod check;
 pub(crate) mod comparing;
 pub(crate) mod completions;
@@ -29,3 +31,4 @@ pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod step;
 pub(crate) mod store;
+pub(crate) mod verify;

@@ -1,10 +1,13 @@
 //! `tidemill models`.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
 use serde_json::json;
+use tidemill_engine::Project;
 use tidemill_engine::name::{AliasName, ModelName};
-use tidemill_engine::registry::{
-    Deed, HistoryEntry, ModelSummary, Registry, RegistryError, Rollback, Version,
-};
+use tidemill_engine::registry::{Deed, HistoryEntry, ModelSummary, Registry, Rollback, Version};
+use tidemill_engine::withdrawn::{Quarantines, VersionMark};
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -110,9 +113,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let registry = Registry::at(project.state());
     let deed = |why: &'_ Why| (project.user().to_owned(), why.text.clone());
     match &args.command {
-        Command::List => list(context, &registry)?,
-        Command::Show { model, version: None } => show(context, &registry, model)?,
-        Command::Show { model, version: Some(version) } => show_one(context, &registry, model, *version)?,
+        Command::List => list(context, &project, &registry)?,
+        Command::Show { model, version: None } => show(context, &project, &registry, model)?,
+        Command::Show { model, version: Some(version) } => {
+            show_one(context, &project, &registry, (model, *version))?;
+        }
         Command::History { model } => history(context, &registry.history(model)?)?,
         Command::Alias { model, alias, version, why } => {
             let (by, why) = deed(why);
@@ -138,18 +143,38 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn list(context: &Context, registry: &Registry) -> Result<(), CliError> {
+/// The versions of a model that rest on quarantined content.
+type Bad = BTreeMap<u64, VersionMark>;
+
+fn bad(project: &Project, model: &ModelName) -> Result<Bad, CliError> {
+    Ok(Quarantines::below(project.state()).bad_versions(project.cache(), model)?)
+}
+
+/// A model at a glance.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    summary: ModelSummary,
+    quarantined: Bad,
+}
+
+fn list(context: &Context, project: &Project, registry: &Registry) -> Result<(), CliError> {
     let models = registry.models()?;
-    let summaries = models.iter().map(|model| registry.summary(model));
-    let summaries: Vec<ModelSummary> = summaries.collect::<Result<_, RegistryError>>()?;
-    context.ui.result(&json!({ "models": summaries }), || {
-        if summaries.is_empty() {
+    let listed = models
+        .iter()
+        .map(|model| Ok(Listed { summary: registry.summary(model)?, quarantined: bad(project, model)? }));
+    let listed: Vec<Listed> = listed.collect::<Result<_, CliError>>()?;
+    context.ui.result(&json!({ "models": listed }), || {
+        if listed.is_empty() {
             return "no model is registered yet; a pipeline's `register` step does it\n".to_owned();
         }
         let mut table =
             Table::new(&[Column::Text("MODEL"), Column::Number("VERSIONS"), Column::Text("ALIASES")]);
-        for summary in &summaries {
-            let aliases = summary.aliases.iter().map(|(alias, version)| format!("{alias} {version}"));
+        for Listed { summary, quarantined } in &listed {
+            let aliases = summary.aliases.iter().map(|(alias, version)| {
+                let mark = if quarantined.contains_key(version) { QUARANTINED } else { "" };
+                format!("{alias} {version}{mark}")
+            });
             let aliases: Vec<String> = aliases.collect();
             table.row([summary.model.to_string(), summary.versions.to_string(), aliases.join(", ")]);
         }
@@ -158,11 +183,25 @@ fn list(context: &Context, registry: &Registry) -> Result<(), CliError> {
     Ok(())
 }
 
-fn show(context: &Context, registry: &Registry, model: &ModelName) -> Result<(), CliError> {
+/// What stands behind a version that rests on quarantined content.
+const QUARANTINED: &str = " (quarantined)";
+
+fn show(
+    context: &Context,
+    project: &Project,
+    registry: &Registry,
+    model: &ModelName,
+) -> Result<(), CliError> {
     let summary = registry.summary(model)?;
     let versions = registry.versions(model)?;
-    let value =
-        json!({ "model": model, "aliases": summary.aliases, "held": summary.held, "versions": versions });
+    let bad = bad(project, model)?;
+    let value = json!({
+        "model": model,
+        "aliases": summary.aliases,
+        "held": summary.held,
+        "quarantined": bad,
+        "versions": versions,
+    });
     context.ui.result(&value, || {
         let mut table = Table::new(&[
             Column::Number("VERSION"),
@@ -176,7 +215,7 @@ fn show(context: &Context, registry: &Registry, model: &ModelName) -> Result<(),
                 version.version.to_string(),
                 time(version.created),
                 version.model.digest.short(),
-                marks(&summary, version.version),
+                marks(&summary, &bad, version.version),
                 version.run.clone(),
             ]);
         }
@@ -185,17 +224,26 @@ fn show(context: &Context, registry: &Registry, model: &ModelName) -> Result<(),
     Ok(())
 }
 
-/// What points to a version, and whether it is on hold.
-fn marks(summary: &ModelSummary, version: u64) -> String {
+/// What points to a version, and whether it is on hold or bad.
+fn marks(summary: &ModelSummary, bad: &Bad, version: u64) -> String {
     let aliases = summary.aliases.iter().filter(|(_, points_to)| **points_to == version);
     let mut marks: Vec<String> = aliases.map(|(alias, _)| alias.to_string()).collect();
     if summary.held.contains(&version) {
         marks.push("(on hold)".to_owned());
     }
+    if bad.contains_key(&version) {
+        marks.push(QUARANTINED.trim_start().to_owned());
+    }
     marks.join(", ")
 }
 
-fn show_one(context: &Context, registry: &Registry, model: &ModelName, number: u64) -> Result<(), CliError> {
+fn show_one(
+    context: &Context,
+    project: &Project,
+    registry: &Registry,
+    (model, number): (&ModelName, u64),
+) -> Result<(), CliError> {
+    let bad = bad(project, model)?;
     let version = registry.version(model, number)?;
     let hold = registry.hold_of(model, number)?;
     let file = registry.model_file(model, &version.model.digest);
@@ -206,11 +254,17 @@ fn show_one(context: &Context, registry: &Registry, model: &ModelName, number: u
         .filter(|(_, points_to)| **points_to == number)
         .map(|(alias, _)| alias)
         .collect();
-    let value =
-        json!({ "model": model, "registered": version, "aliases": aliases, "hold": hold, "file": file });
+    let value = json!({
+        "model": model,
+        "registered": version,
+        "aliases": aliases,
+        "hold": hold,
+        "quarantined": bad.get(&number),
+        "file": file,
+    });
     context.ui.result(&value, || {
         let mut text = format!("{model} version {number}");
-        let marks = marks(&summary, number);
+        let marks = marks(&summary, &bad, number);
         if !marks.is_empty() {
             text.push_str(&format!("  {marks}"));
         }
@@ -219,6 +273,9 @@ fn show_one(context: &Context, registry: &Registry, model: &ModelName, number: u
         text.push_str(&format!("  file        {}\n", context.relative(&file)));
         if let Some(hold) = &hold {
             text.push_str(&format!("  hold        {}\n", hold.describe()));
+        }
+        if let Some(mark) = bad.get(&number) {
+            text.push_str(&format!("  bad         {}\n", crate::ui::text::clean(&mark.describe())));
         }
         text
     })?;

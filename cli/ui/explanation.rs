@@ -4,6 +4,8 @@ use tidemill_engine::Verdict;
 use tidemill_engine::plan::{
     Change, Difference, Explanation, Explanations, FileChange, Origin, Relation, WordChange,
 };
+use tidemill_engine::repeats::Repeated;
+use tidemill_engine::withdrawn::described;
 
 use super::style::{Paint, Tone};
 use super::text::{clean, time};
@@ -36,6 +38,12 @@ pub(crate) fn draw(explanations: &Explanations, paint: Paint) -> String {
     if let Some(origin) = &one.made_by {
         fact("made", &who(origin));
     }
+    if let Some(withdrawal) = &one.quarantined {
+        fact("note", &format!("its result was {}", described(withdrawal)));
+    }
+    if let Some(repeated) = &one.repeated {
+        fact("note", &repeats(repeated));
+    }
     if let (Some(key), None) = (one.key, &one.made_by) {
         fact("now", &format!("key {}", key.short()));
     }
@@ -45,6 +53,25 @@ pub(crate) fn draw(explanations: &Explanations, paint: Paint) -> String {
     section(&mut text, "", &one.changes, paint);
     section(&mut text, "because of that", &one.consequences, paint);
     text
+}
+
+/// What repeating showed, in one sentence.
+fn repeats(repeated: &Repeated) -> String {
+    let Repeated { repeats, differing, at, .. } = repeated;
+    let last = time(*at);
+    match repeated.note() {
+        Some(note) => {
+            format!("{note} ({differing} of {} differed, last tried on {last})", count_of(*repeats))
+        }
+        None => format!("gave the same when repeated ({}, last on {last})", count_of(*repeats)),
+    }
+}
+
+fn count_of(repeats: u64) -> String {
+    match repeats {
+        1 => "1 repeat".to_owned(),
+        many => format!("{many} repeats"),
+    }
 }
 
 /// What would happen, and the cause, in one sentence.

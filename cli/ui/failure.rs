@@ -43,6 +43,10 @@ pub(crate) fn describe(failure: &Failure) -> String {
             StepFailure::InputChanged { input, path } => {
                 format!("its input `{input}` ({path}) changed meanwhile, so the result was not kept")
             }
+            StepFailure::InputQuarantined { input, reason } => {
+                let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+                format!("its input `{input}` was quarantined meanwhile{reason}, so the result was not kept")
+            }
             StepFailure::NotStarted { reason } => format!("it could not be started: {reason}"),
             StepFailure::TargetMoved { message } => message.clone(),
         },

@@ -22,7 +22,9 @@ pub(crate) mod measured;
 pub(crate) mod plain;
 pub(crate) mod plan;
 pub(crate) mod progress;
+pub(crate) mod quarantine;
 pub(crate) mod reads;
+pub(crate) mod repeat;
 pub(crate) mod runs;
 #[cfg(test)]
 mod sample;
@@ -33,5 +35,6 @@ pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod transfer;
+pub(crate) mod verified;
 
 pub(crate) use sink::Ui;

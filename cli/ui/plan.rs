@@ -1,5 +1,6 @@
 //! The plan as people read it: a line per step, or per group of steps that are alike; then how many, and the forecast.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Serialize;
@@ -72,11 +73,14 @@ fn folded(steps: &[PlannedStep]) -> Vec<Line<'_>> {
         let (name, verdict) = (step.step.step(), word(step.verdict).1);
         let before = place.checked_sub(1).map(|place| (&steps[place], group_of[place]));
         let same = before.filter(|(before, _)| {
-            before.step.step() == name && before.verdict == step.verdict && before.reason == step.reason
+            before.step.step() == name
+                && before.verdict == step.verdict
+                && before.reason == step.reason
+                && before.differs == step.differs
         });
         let group = match same {
             Some((_, group)) => group,
-            None => *numbers.entry((name, verdict, common(&step.reason))).or_insert(groups.len()),
+            None => *numbers.entry((name, verdict, common(&said(step)))).or_insert(groups.len()),
         };
         if group == groups.len() {
             groups.push(Vec::new());
@@ -94,6 +98,15 @@ fn folded(steps: &[PlannedStep]) -> Vec<Line<'_>> {
         }
     }
     lines
+}
+
+/// Why something happens to a step, and what else is to be known of it.
+fn said(step: &PlannedStep) -> Cow<'_, str> {
+    match (&step.differs, step.reason.is_empty()) {
+        (None, _) => Cow::Borrowed(&step.reason),
+        (Some(note), true) => Cow::Borrowed(note),
+        (Some(note), false) => format!("{}; {note}", step.reason).into(),
+    }
 }
 
 /// What the reasons of combinations have in common: matrix values of steps are left out.
@@ -115,7 +128,9 @@ fn common(reason: &str) -> String {
 
 /// Cached steps as one number, at the end.
 fn fold_cached(lines: &mut Vec<Line<'_>>) {
-    let is_cached = |line: &Line<'_>| matches!(line.verdict, Verdict::Cached | Verdict::Done);
+    let has_note = |line: &Line<'_>| line.steps.iter().any(|step| step.differs.is_some());
+    let is_cached =
+        |line: &Line<'_>| matches!(line.verdict, Verdict::Cached | Verdict::Done) && !has_note(line);
     let steps: usize = lines.iter().filter(|line| is_cached(line)).map(|line| line.steps.len()).sum();
     lines.retain(|line| !is_cached(line));
     if steps > 0 {
@@ -135,8 +150,8 @@ impl<'a> Line<'a> {
     fn of(steps: Vec<&'a PlannedStep>) -> Self {
         let first = steps[0];
         let (what, reason) = match steps.len() {
-            1 => (first.step.to_string(), first.reason.to_string()),
-            many => (format!("{} ×{many}", first.step.step()), common(&first.reason)),
+            1 => (first.step.to_string(), said(first).into_owned()),
+            many => (format!("{} ×{many}", first.step.step()), common(&said(first))),
         };
         let times = steps.iter().filter_map(|step| step.expected_ms).collect();
         Self { verdict: first.verdict, what, reason, times, steps }
@@ -199,6 +214,7 @@ mod tests {
             verdict,
             reason: reason.to_owned().into(),
             key: None,
+            differs: None,
             has_result: false,
             expected_ms: None,
             fetch_bytes: 0,
@@ -269,6 +285,27 @@ mod tests {
 
         1 step would run, 30 cached
         ");
+    }
+
+    #[test]
+    fn a_step_that_differs_when_it_is_repeated_is_marked() {
+        let mut steps = matrix();
+        steps.truncate(6);
+        for place in [1, 5] {
+            steps[place].differs = Some("differs when repeated: output `model` at byte 7".into());
+        }
+        insta::assert_snapshot!(drawn(steps.clone(), Form::Folded), @r"
+          run      train ×4       parameter alphas changed: [1] → [1, 2]  ~4.0 s each
+          run      train[fold=2]  parameter alphas changed: [1] → [1, 2]; differs when repeated: output `model` at byte 7  ~2.0 s
+          cached   train[fold=6]  differs when repeated: output `model` at byte 7
+
+        5 steps would run, 1 cached
+        ");
+        steps.extend((0..30).map(|place| step(&format!("s{place}"), None, Verdict::Cached, "")));
+        assert!(
+            drawn(steps, Form::Folded).contains("cached   train[fold=6]"),
+            "what has a note is not only counted"
+        );
     }
 
     #[test]

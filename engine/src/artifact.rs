@@ -14,6 +14,7 @@ use crate::process::LazyWarden;
 use crate::project::Project;
 use crate::record::{History, RunRecord, StepRecord};
 use crate::registry::Registry;
+use crate::withdrawn::Quarantines;
 
 /// An artifact that was found.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -133,7 +134,7 @@ pub fn outline_of(project: &Project, run: &RunRecord) -> Result<Option<Outline>,
 }
 
 /// What garbage collection keeps: the results of the newest runs, of all runs that live, of the last effects, and every
-/// registered model.
+/// registered model. Contents that were quarantined are kept by none of these: only by a result that counts.
 ///
 /// # Errors
 /// If the records cannot be read.
@@ -155,5 +156,8 @@ pub fn gc_roots(project: &Project, keep_runs: usize) -> Result<Roots, EngineErro
     }
     roots.keys.extend(Effects::below(project.state()).keys()?);
     roots.digests.extend(Registry::at(project.state()).roots()?);
+    // The registry has its own copies of its models.
+    let bad = Quarantines::below(project.state()).bad_contents(project.cache())?;
+    roots.digests.retain(|digest| !bad.contains(digest));
     Ok(roots)
 }

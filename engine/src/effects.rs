@@ -76,16 +76,41 @@ impl Effects {
     /// # Errors
     /// If the logs cannot be read.
     pub fn keys(&self) -> Result<Vec<Key>, LogError> {
-        let mut keys = Vec::new();
+        Ok(self.last_successes()?.into_iter().map(|(_, _, success)| success.key).collect())
+    }
+
+    /// All last successes, each with its target, and its step after its pipeline; of very long names only the beginning is known.
+    ///
+    /// # Errors
+    /// If the logs cannot be read.
+    pub fn last_successes(&self) -> Result<Vec<(String, String, Success)>, LogError> {
+        let text = |folder: &camino::Utf8Path| text_of(folder.file_name().unwrap_or_default());
+        let mut successes = Vec::new();
         for target in folders(&self.folder)? {
             for step in folders(&target)? {
-                if let Some((_, success)) = Log::at(step).last::<Success>()? {
-                    keys.push(success.key);
+                if let Some((_, success)) = Log::at(step.clone()).last::<Success>()? {
+                    successes.push((text(&target), text(&step), success));
                 }
             }
         }
-        Ok(keys)
+        Ok(successes)
     }
+}
+
+/// The text that became this name of a file.
+fn text_of(name: &str) -> String {
+    let mut parts = name.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend(part[2..].bytes());
+            }
+            None => bytes.extend(part.bytes()),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn folders(folder: &camino::Utf8Path) -> Result<Vec<Utf8PathBuf>, LogError> {
@@ -131,6 +156,13 @@ mod tests {
         assert_eq!(file_name(".."), "%2E.");
         assert_eq!(file_name("models/diabetes"), "models%2Fdiabetes");
         assert!(file_name(&"x".repeat(500)).len() <= 200);
+    }
+
+    #[test]
+    fn the_name_of_a_file_tells_its_text() {
+        for text in ["models/diabetes", "..", "p.train[fold=1]", "größe", "100%"] {
+            assert_eq!(text_of(&file_name(text)), text);
+        }
     }
 
     #[test]

@@ -180,6 +180,22 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
+    /// Nothing is meant by what was named as bad.
+    #[error("nothing is quarantined for {text:?}: {reason}")]
+    NothingToQuarantine {
+        /// What was named.
+        text: String,
+        /// Why it means nothing.
+        reason: String,
+    },
+    /// A quarantine cannot be undone.
+    #[error("quarantine {number} cannot be undone: {reason}")]
+    NotQuarantined {
+        /// Its number.
+        number: u64,
+        /// Why.
+        reason: String,
+    },
     /// No attempt's log is known.
     #[error("there is no log of step {step} in {place}")]
     NoLog {
@@ -252,6 +268,11 @@ impl EngineError {
                 "name one in tidemill.toml: `[store]` with `url = \"s3://BUCKET/PREFIX\"`, or in TIDEMILL_STORE_URL".to_owned(),
             ),
             Self::Store(error) => error.hint().map(str::to_owned),
+            Self::NothingToQuarantine { .. } => Some(
+                "`tidemill runs` lists runs; `tidemill show --json` has the keys of steps and the digests of outputs"
+                    .to_owned(),
+            ),
+            Self::NotQuarantined { .. } => Some("`tidemill cache quarantine --list` lists them".to_owned()),
             Self::TooLarge { .. } => Some("lower the step's `resources`".to_owned()),
             Self::Record(error) => error.hint(),
             _ => None,

@@ -55,6 +55,13 @@ pub enum StepFailure {
         /// The file that changed.
         path: String,
     },
+    /// An input was quarantined after the run had found it, so the result was not kept.
+    InputQuarantined {
+        /// The input's name.
+        input: String,
+        /// Why it was; may be empty.
+        reason: String,
+    },
     /// The command could not be started: not found, not executable.
     NotStarted {
         /// Why, in a sentence for people.

@@ -17,8 +17,8 @@ use crate::failure::{Failure, InfraFailure};
 use crate::graph::{Graph, Step, StepIndex};
 use crate::name::{AttemptId, RunId};
 use crate::plan::{
-    Decider, Decision, Execution, Foreseen, Memo, RunFacts, Scope, Selection, foresee, observe, target,
-    unknown,
+    Decider, Decision, Execution, Foreseen, Memo, RunFacts, Scope, Selection, describe_foreseen, foresee,
+    observe, target, unknown,
 };
 use crate::process::LazyWarden;
 use crate::project::Project;
@@ -100,7 +100,7 @@ async fn present(project: &Project, graph: &Graph, index: StepIndex, kept: &Kept
         Foreseen::Decided(Decision::Satisfied(_)) => {
             Present::Differs { reason: "its result is known".to_owned() }
         }
-        other => Present::Unknown { reason: why_not(graph, other) },
+        other => Present::Unknown { reason: describe_foreseen(graph, other) },
     }
 }
 
@@ -123,24 +123,10 @@ fn needed<'a>(
     match &foreseen[index.get()] {
         Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) => Ok(execution),
         Foreseen::Maybe(by) => {
-            let reason = why_not(graph, &foreseen[by.get()]);
+            let reason = describe_foreseen(graph, &foreseen[by.get()]);
             Err(EngineError::NotReady { step, needed: graph.step(*by).id.to_string(), reason })
         }
-        other => Err(EngineError::NotStarting { step, reason: why_not(graph, other) }),
-    }
-}
-
-fn why_not(graph: &Graph, foreseen: &Foreseen) -> String {
-    match foreseen {
-        Foreseen::Decided(Decision::Moved(message)) => message.clone(),
-        Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) => {
-            execution.reason.to_string()
-        }
-        Foreseen::Maybe(by) => format!("{} has to run first", graph.step(*by).id),
-        Foreseen::Blocked(by) => format!("the gate of {} says no", graph.step(*by).id),
-        Foreseen::Decided(Decision::Satisfied(_)) | Foreseen::Skipped(_) | Foreseen::Ignored => {
-            "it is left out".to_owned()
-        }
+        other => Err(EngineError::NotStarting { step, reason: describe_foreseen(graph, other) }),
     }
 }
 

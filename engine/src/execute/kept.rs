@@ -108,7 +108,11 @@ impl Origin {
 #[must_use]
 pub(crate) fn is_worth_keeping(failure: &Failure) -> bool {
     match failure {
-        Failure::Step(StepFailure::InputChanged { .. } | StepFailure::TargetMoved { .. }) => false,
+        Failure::Step(
+            StepFailure::InputChanged { .. }
+            | StepFailure::InputQuarantined { .. }
+            | StepFailure::TargetMoved { .. },
+        ) => false,
         Failure::Step(_) => true,
         Failure::Infrastructure(_) | Failure::Cancelled => false,
     }

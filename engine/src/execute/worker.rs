@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use tidemill_cache::{ActionResult, CacheError, NewResult, Usage};
+use tidemill_cache::{ActionResult, CacheError, NewResult, Usage, Withdrawal};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
@@ -20,11 +20,12 @@ use crate::event::Undeclared;
 use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
 use crate::graph::{Graph, Source, Step, StepIndex};
 use crate::name::AttemptId;
-use crate::plan::{Content, Execution, RunFacts};
+use crate::plan::{Content, Execution, Material, RunFacts};
 use crate::process::{
     Child, Command, Exit, Fence, HeldCommand, LazyWarden, ProcessError, Rank, Reads, Secret, Status, Trace,
 };
 use crate::project::Project;
+use crate::withdrawn::Quarantines;
 
 /// An order to run a step once.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct Attempt {
     pub execution: Execution,
     /// Facts of the run.
     pub run: RunFacts,
+    /// How many entries the log of quarantines had before the run looked anything up.
+    pub quarantines: u64,
     /// Where its log grows.
     pub log: Utf8PathBuf,
     /// What it takes of the machine, if its process may follow another one's of the same kind, and be followed.
@@ -109,13 +112,7 @@ pub async fn attempt(
     turn: Turn,
     cancel: &Cancellation,
 ) -> Option<Ended> {
-    let work = Arc::new(Work {
-        project: project.clone(),
-        attempt,
-        gpus: OnceLock::new(),
-        room: OnceLock::new(),
-        reads: OnceLock::new(),
-    });
+    let work = Arc::new(Work::new(project, attempt));
     let prepared = work.blocking(Work::prepare).await;
     let (gpus, held) = match turn {
         Turn::Now(gpus) => (Some(gpus), None),
@@ -154,11 +151,11 @@ pub async fn attempt(
     })
 }
 
-struct Work {
-    project: Project,
+pub(super) struct Work {
+    pub(super) project: Project,
     attempt: Attempt,
     /// The ids of its GPUs, once it has its place.
-    gpus: OnceLock<Vec<String>>,
+    pub(super) gpus: OnceLock<Vec<String>>,
     /// What is to be said of the disk, as it was when the step had failed.
     room: OnceLock<Option<String>>,
     /// What its process read, once that has ended, if that is told.
@@ -166,6 +163,16 @@ struct Work {
 }
 
 impl Work {
+    pub(super) fn new(project: &Project, attempt: Attempt) -> Self {
+        Self {
+            project: project.clone(),
+            attempt,
+            gpus: OnceLock::new(),
+            room: OnceLock::new(),
+            reads: OnceLock::new(),
+        }
+    }
+
     fn step(&self) -> &Step {
         self.attempt.graph.step(self.attempt.step)
     }
@@ -203,7 +210,7 @@ impl Work {
     }
 
     /// What it used, and the attempt that has its place now.
-    async fn run_in(
+    pub(super) async fn run_in(
         self: &Arc<Self>,
         folder: &Arc<StepFolder>,
         held: Option<HeldCommand>,
@@ -214,6 +221,7 @@ impl Work {
         let child = match held {
             Some(held) => held.start().await,
             None => {
+                self.no_input_is_withdrawn()?;
                 let command = self.command(folder)?;
                 warden.get().await.map_err(lost)?.spawn(command).await
             }
@@ -238,7 +246,7 @@ impl Work {
         }
     }
 
-    fn prepare(&self) -> Result<StepFolder, Failure> {
+    pub(super) fn prepare(&self) -> Result<StepFolder, Failure> {
         for material in &self.attempt.execution.resolved.materials {
             if let Content::Project { source, seen, .. } = &material.content {
                 self.project.cache().keep_input(seen, source);
@@ -407,12 +415,19 @@ impl Work {
                 .map_err(|error| storage(&error))?,
             false => new.unpublished(key),
         };
+        // After it was recorded: who withdraws an input looks for new results after that, so one of the two sees the other.
+        if let Err(failure) = self.no_input_is_withdrawn() {
+            if result.number > 0 {
+                self.withdraw(&result).map_err(|error| storage(&error))?;
+            }
+            return Err(failure);
+        }
         let outcome = std::fs::read(folder.beside(OUTCOME)).ok();
         let outcome = outcome.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         Ok(Finished { result, outcome })
     }
 
-    fn inputs_are_unchanged(&self) -> Result<(), Failure> {
+    pub(super) fn inputs_are_unchanged(&self) -> Result<(), Failure> {
         for material in &self.attempt.execution.resolved.materials {
             let Content::Project { source, shown, seen } = &material.content else { continue };
             let now =
@@ -427,6 +442,36 @@ impl Work {
         Ok(())
     }
 
+    /// Whether nothing that it reads was quarantined since the run began.
+    fn no_input_is_withdrawn(&self) -> Result<(), Failure> {
+        let is_the_users_empty_file =
+            |content: &Content| matches!(content, Content::Project { .. }) && content.artifact().size == 0;
+        let materials = self.attempt.execution.resolved.materials.iter();
+        let materials: Vec<&Material> =
+            materials.filter(|material| !is_the_users_empty_file(&material.content)).collect();
+        let read = materials.iter().map(|material| material.content.artifact());
+        let found = Quarantines::below(self.project.state())
+            .read_since(self.project.cache(), self.attempt.quarantines, read)
+            .map_err(|error| Failure::Infrastructure(InfraFailure::Storage { message: describe(&error) }))?;
+        match found {
+            Some((place, reason)) => {
+                let input = materials[place].input.to_string();
+                Err(Failure::Step(StepFailure::InputQuarantined { input, reason }))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Withdraws what was just recorded: it read what had been withdrawn.
+    fn withdraw(&self, result: &ActionResult) -> Result<bool, CacheError> {
+        let withdrawal = Withdrawal {
+            reason: "it was made while one of its inputs was quarantined".to_owned(),
+            by: self.project.user().to_owned(),
+            at: jiff::Timestamp::now(),
+        };
+        self.project.cache().quarantine(&result.key, result.number, &withdrawal)
+    }
+
     fn changed(&self, path: &Utf8Path) -> StepFailure {
         let materials = &self.attempt.execution.resolved.materials;
         let of_path = |source: &Utf8Path| path.starts_with(source);
@@ -439,7 +484,7 @@ impl Work {
         }
     }
 
-    fn report(&self, failure: Failure, folder: Option<Utf8PathBuf>) -> FailureReport {
+    pub(super) fn report(&self, failure: Failure, folder: Option<Utf8PathBuf>) -> FailureReport {
         let tail = tail(&self.attempt.log);
         let declared: Vec<_> = self
             .step()
@@ -460,6 +505,9 @@ impl Work {
             Failure::Step(StepFailure::InputChanged { .. }) => {
                 Some("nothing was kept; run again when the file is at rest".to_owned())
             }
+            Failure::Step(StepFailure::InputQuarantined { .. }) => {
+                Some("run again: the step that made it runs first".to_owned())
+            }
             Failure::Step(StepFailure::OutputMissing { path, .. }) => Some(format!(
                 "the command exited 0 but did not write {path} in its working folder; correct the path, or declare the output with `optional = true`"
             )),
@@ -469,7 +517,7 @@ impl Work {
         FailureReport { failure, tail: last(tail, TAIL_LINES), log, folder, hint }
     }
 
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> T {

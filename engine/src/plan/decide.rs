@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use rayon::prelude::*;
-use tidemill_cache::{ActionResult, Artifact, Digest, Key, KnownKeys};
+use tidemill_cache::{ActionResult, Artifact, Digest, Key, KnownKeys, Withdrawal};
 
 use super::explain::{Last, Origin};
 use super::gate::outputs_of;
@@ -236,6 +236,14 @@ impl Decider<'_> {
         }
         let (against, contest) = (against.map(Box::new), contest.map(Box::new));
         Ok(Decision::Execute(Box::new(Execution { resolved, reason, against, after, expected, contest })))
+    }
+
+    /// Why a key that has no result has none, if the one that it had was withdrawn.
+    pub(super) fn withdrawal(&self, key: &Key) -> Result<Option<Withdrawal>, EngineError> {
+        match self.lacks_result(key) {
+            true => Ok(None),
+            false => Ok(self.project.cache().withdrawal(key)?),
+        }
     }
 
     fn lacks_result(&self, key: &Key) -> bool {

@@ -3,7 +3,7 @@
 use super::decide::{Decision, Execution};
 use super::inputs::Upstream;
 use crate::event::SkipReason;
-use crate::graph::StepIndex;
+use crate::graph::{Graph, StepIndex};
 
 /// What is foreseen for a step.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub struct Foresight {
 }
 
 /// What a step that needs it knows of this one.
-pub(super) fn upstream(foreseen: &Foreseen) -> Upstream<'_> {
+pub(crate) fn upstream(foreseen: &Foreseen) -> Upstream<'_> {
     match foreseen {
         Foreseen::Decided(Decision::Satisfied(satisfied)) => Upstream::Known(&satisfied.outputs),
         Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) => {
@@ -42,5 +42,20 @@ pub(super) fn upstream(foreseen: &Foreseen) -> Upstream<'_> {
         }
         Foreseen::Skipped(_) => Upstream::LeftOut,
         _ => Upstream::Unknown,
+    }
+}
+
+/// Why a step has no result now, in a few words.
+pub(crate) fn describe(graph: &Graph, foreseen: &Foreseen) -> String {
+    match foreseen {
+        Foreseen::Decided(Decision::Moved(message)) => message.clone(),
+        Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) => {
+            execution.reason.to_string()
+        }
+        Foreseen::Maybe(by) => format!("{} has to run first", graph.step(*by).id),
+        Foreseen::Blocked(by) => format!("the gate of {} says no", graph.step(*by).id),
+        Foreseen::Decided(Decision::Satisfied(_)) | Foreseen::Skipped(_) | Foreseen::Ignored => {
+            "it is left out".to_owned()
+        }
     }
 }

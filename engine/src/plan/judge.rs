@@ -18,6 +18,7 @@ use crate::event::SkipReason;
 use crate::graph::{Graph, StepIndex};
 use crate::process::LazyWarden;
 use crate::project::Project;
+use crate::repeats::Repeats;
 
 /// Plans a run without running anything.
 ///
@@ -51,6 +52,7 @@ pub(super) fn judge<'a>(
     let may_be_needed = may_be_needed(decider, foreseen)?;
     let surely = surely(graph, scope, foreseen);
     let project = decider.project;
+    let differing = Repeats::below(decider.project.state()).differing()?;
     let planned = move |index: usize| {
         let (mut verdict, mut reason, key) = describe(graph, &foreseen[index])?;
         let lost = may_be_needed.get(&StepIndex::new(index));
@@ -67,7 +69,8 @@ pub(super) fn judge<'a>(
         };
         let fetch_bytes = fetching::bytes(project, graph, &graph.steps[index], &foreseen[index]);
         let step = graph.steps[index].id.clone();
-        Some(PlannedStep { step, verdict, reason, key, has_result, expected_ms: None, fetch_bytes })
+        let differs = key.and_then(|key| differing.get(&key)?.note()).map(Into::into);
+        Some(PlannedStep { step, verdict, reason, key, differs, has_result, expected_ms: None, fetch_bytes })
     };
     Ok((0..graph.steps.len()).map(planned))
 }

@@ -37,6 +37,7 @@ pub use explain::{
 pub use facts::{Facts, InputFact, OutputFact, PythonFact};
 pub use fetching::absent;
 pub use foreseen::{Foreseen, Foresight};
+pub(crate) use foreseen::{describe as describe_foreseen, upstream};
 pub use gate::{METRICS_LIMIT, Metrics, ask, metrics, outputs_of};
 pub use inputs::{Content, Material, Paths, Upstream};
 pub use judge::plan;

@@ -26,6 +26,9 @@ pub struct PlannedStep {
     pub reason: Cow<'static, str>,
     /// Its key, if it is known before anything runs.
     pub key: Option<Key>,
+    /// That it is known to give other bytes when it is repeated, and where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub differs: Option<Box<str>>,
     /// Whether a result of its key was found.
     #[serde(skip)]
     pub has_result: bool,

@@ -48,6 +48,12 @@ pub(crate) fn reason(
     if step.effect.is_some() && project.cache().result(&resolved.key)?.is_some() {
         return Ok(Reason::plain("its target no longer shows it"));
     }
+    if let Some(withdrawal) = decider.withdrawal(&resolved.key)? {
+        return Ok(Reason::plain(match withdrawal.reason.as_str() {
+            "" => "its result was quarantined".to_owned(),
+            reason => format!("its result was quarantined: {reason}"),
+        }));
+    }
     if last.as_ref().is_some_and(|last| last.key == resolved.key) {
         return Ok(Reason::plain("its last run gave no result"));
     }

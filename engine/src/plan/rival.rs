@@ -48,7 +48,14 @@ pub(crate) fn choose(
     let versions = registry.versions(model)?;
     let holder = registry.alias(model, alias)?.map(|(_, moved)| moved.version);
     for (_, comparison) in log(project, model, contest).entries::<Comparison>()?.into_iter().rev() {
-        let Some(result) = project.cache().result(&comparison.key)? else { continue };
+        // What a comparison led to stays true if its result is withdrawn: it is made again with the same rival.
+        let result = match project.cache().result(&comparison.key)? {
+            Some(result) => Some(result),
+            None => {
+                project.cache().every_result(&comparison.key)?.into_iter().next().map(|(result, _)| result)
+            }
+        };
+        let Some(result) = result else { continue };
         let made = |version: &&Version| {
             let model = version.about.model.digest;
             result.outputs.values().flatten().any(|artifact| artifact.digest == model)

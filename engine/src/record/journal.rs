@@ -4,13 +4,14 @@
 //! On disk, in `.tidemill/runs/<run>/`: `journal.jsonl`; `alive`, a file that the run holds locked while it lives; and one
 //! log per attempt. A line that a crash cut short is passed over by readers.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 
 use camino::Utf8PathBuf;
 
 use super::error::RecordError;
 use super::history::History;
+use super::presence::hold;
 use crate::event::{Event, Stamped, Subscriber};
 use crate::name::RunId;
 
@@ -51,8 +52,7 @@ impl Journal {
         let io = |source| RecordError::Io { path: path.clone(), source };
         fs::create_dir_all(&folder).map_err(io)?;
         let held = folder.join(ALIVE);
-        let hold = File::create(&held).and_then(|file| file.lock().map(|()| file));
-        let alive = hold.map_err(|source| RecordError::Io { path: held, source })?;
+        let alive = hold(&folder).map_err(|source| RecordError::Io { path: held, source })?;
         let file = OpenOptions::new().create_new(true).append(true).open(&path).map_err(io)?;
         Ok(Self {
             history: history.clone(),

@@ -6,6 +6,7 @@
 mod cached;
 mod error;
 mod journal;
+mod presence;
 mod usage;
 
 mod fold;
@@ -40,6 +41,7 @@ pub use history::History;
 pub use journal::Journal;
 pub use line::{RunLine, standing};
 pub use opponents::{Measure, opponents};
+pub use presence::Presence;
 pub use query::{Found, OfPipeline, Query, Sort, column_names};
 pub use recap::{
     BlockedStep, FailedStep, GateAnswer, HeldStep, Live, Measured, MetricChange, PublishedOutput, Ran, Recap,

@@ -195,6 +195,7 @@ impl Conductor {
             step: StepIndex::new(step),
             execution: execution.clone(),
             run: self.facts.clone(),
+            quarantines: self.quarantines,
             log: log.clone(),
             fences: self.fences(),
             vacated: self.vacated.0.clone(),
@@ -400,9 +401,10 @@ impl Conductor {
         let count = *failures;
         let allowed = match &report.failure {
             Failure::Cancelled => 0,
-            // Another try would read the same changed input under the same old key, or lack the same program or secret.
+            // Another try would read the same changed or withdrawn input under the same old key, or lack the same program or secret.
             Failure::Step(
                 StepFailure::InputChanged { .. }
+                | StepFailure::InputQuarantined { .. }
                 | StepFailure::TargetMoved { .. }
                 | StepFailure::NotStarted { .. },
             ) => 0,

@@ -31,6 +31,7 @@ use crate::process::LazyWarden;
 use crate::project::Project;
 use crate::record::{History, Journal, Recap};
 use crate::schedule::{Limits, Machine, Need, Settled, WrongOrder};
+use crate::withdrawn::Quarantines;
 
 /// Runs a pipeline.
 ///
@@ -55,6 +56,8 @@ pub async fn run(
     let folder = project.root().to_owned();
     let git = tokio::task::spawn_blocking(move || git::state(&folder));
     let warden = Arc::new(LazyWarden::new(project.program(), project.state()));
+    // Asked before anything is looked up.
+    let quarantines = Quarantines::below(project.state()).last_number()?;
     let observations = observe(project, &graph, &warden).await?;
     let mut memo = Memo::open(project, &graph, &observations, &scope);
     let graph = Arc::new(graph);
@@ -80,7 +83,19 @@ pub async fn run(
         graph,
         &options,
         cancel,
-        Ready { scope, observations, foresight, memo, warden, limits, facts, id, started, subscribers },
+        Ready {
+            scope,
+            observations,
+            foresight,
+            memo,
+            warden,
+            limits,
+            facts,
+            id,
+            quarantines,
+            started,
+            subscribers,
+        },
     );
     conductor.tell_start(&options, git);
     conductor.tell_settled();
@@ -102,7 +117,7 @@ pub(super) fn check_needs(graph: &Graph, limits: &Limits) -> Result<(), EngineEr
 }
 
 /// What a step needs while it runs.
-pub(super) fn need(resources: &Resources) -> Need {
+pub(crate) fn need(resources: &Resources) -> Need {
     Need {
         cpus: resources.cpus,
         memory: resources.memory.unwrap_or(0),
@@ -121,6 +136,7 @@ struct Ready {
     limits: Limits,
     facts: RunFacts,
     id: RunId,
+    quarantines: u64,
     started: Instant,
     subscribers: Vec<Box<dyn Subscriber>>,
 }
@@ -142,6 +158,8 @@ pub(super) struct Conductor {
     pub(super) keep_going: bool,
     pub(super) facts: RunFacts,
     pub(super) id: RunId,
+    /// How many entries the log of quarantines had before anything was looked up.
+    pub(super) quarantines: u64,
     /// By step: what was foreseen, as long as it holds.
     pub(super) foreseen: Vec<Option<Foreseen>>,
     /// By step: whether nothing was left to be done with it when the run began.
@@ -222,6 +240,7 @@ impl Conductor {
             keep_going: options.keep_going,
             facts: ready.facts,
             id: ready.id,
+            quarantines: ready.quarantines,
             outputs,
             foreseen,
             settled,

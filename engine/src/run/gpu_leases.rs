@@ -9,22 +9,22 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// How long until it is asked again whether another run gave a GPU back.
-pub(super) const AGAIN: Duration = Duration::from_millis(300);
+pub(crate) const AGAIN: Duration = Duration::from_millis(300);
 
 /// The GPUs that this run holds, and those that it looks at.
 #[derive(Debug)]
-pub(super) struct GpuLeases {
+pub(crate) struct GpuLeases {
     folder: Utf8PathBuf,
     /// Whether there is such a folder, once somebody needed it. Without one a run knows nothing of others.
     is_usable: Option<bool>,
     held: BTreeMap<String, File>,
     /// Whether it was told that a step waits for another run.
-    pub(super) is_told: bool,
+    pub(crate) is_told: bool,
 }
 
 impl GpuLeases {
     /// Leases in the user's folder for what lasts no longer than the machine runs, else in the one for temporary files.
-    pub(super) fn of_user(runtime: Option<&str>) -> Self {
+    pub(crate) fn of_user(runtime: Option<&str>) -> Self {
         let user = rustix::process::geteuid().as_raw();
         let folder = match runtime.map(Utf8Path::new).filter(|folder| folder.is_absolute() && folder.is_dir())
         {
@@ -36,7 +36,7 @@ impl GpuLeases {
 
     /// Tries to lease all of these; gives those that others hold. What is not given to a step is let go by
     /// [`GpuLeases::let_go`].
-    pub(super) fn take(&mut self, gpus: &[String]) -> BTreeSet<String> {
+    pub(crate) fn take(&mut self, gpus: &[String]) -> BTreeSet<String> {
         let mut elsewhere = BTreeSet::new();
         let user = || rustix::process::geteuid().as_raw();
         if !*self.is_usable.get_or_insert_with(|| prepare(&self.folder, user())) {
@@ -62,7 +62,7 @@ impl GpuLeases {
     }
 
     /// Lets go of those that no step uses.
-    pub(super) fn let_go(&mut self, free: &[String]) {
+    pub(crate) fn let_go(&mut self, free: &[String]) {
         self.held.retain(|gpu, _| !free.contains(gpu));
     }
 }

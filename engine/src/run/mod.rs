@@ -24,10 +24,13 @@ use crate::name::RunId;
 use crate::plan::Selection;
 use crate::record::Recap;
 
+pub(crate) use conductor::need;
 pub use conductor::run;
 pub use forecast::forecast;
 pub(crate) use git::state as git_state;
+pub(crate) use gpu_leases::{AGAIN, GpuLeases};
 pub(crate) use gpus::usable as usable_gpus;
+pub(crate) use machine_facts::limits;
 
 /// How a run is to go.
 #[derive(Debug, Clone)]

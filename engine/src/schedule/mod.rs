@@ -16,7 +16,7 @@ mod simulate;
 mod tests;
 
 pub use forecast::{Estimate, Forecast, Interval, Work, forecast};
-pub use limits::{Limits, Need};
+pub use limits::{Held, Limits, Need};
 pub use machine::{Machine, Settled, WrongOrder};
 pub use order::{best_order, may_be_searched};
 pub use priority::priorities;

@@ -43,12 +43,16 @@ impl Origin {
         }
     }
 
-    /// Of the newest result of a key; of an attempt without a result, only what is known of it.
+    /// Of the newest result of a key, or of one that was withdrawn; of an attempt without a result, only what is known of it.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub(crate) fn of_key(project: &Project, key: Key, run: Option<String>) -> Result<Self, EngineError> {
-        Ok(match project.cache().result(&key)? {
+        let known = match project.cache().result(&key)? {
+            Some(result) => Some(result),
+            None => project.cache().every_result(&key)?.into_iter().next().map(|(result, _)| result),
+        };
+        Ok(match known {
             Some(result) => Self::of(&result),
             None => Self { key, step: None, run, host: None, user: None, project: None, finished: None },
         })

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use tidemill_cache::Key;
+use tidemill_cache::{Key, Withdrawal};
 
 use super::against::{self, Origin};
 use super::change::Change;
@@ -27,6 +27,7 @@ use crate::plan::select::{Scope, Selection, unknown};
 use crate::plan::walk::foresee;
 use crate::process::LazyWarden;
 use crate::project::Project;
+use crate::repeats::{Repeated, Repeats};
 
 /// The explanations of a step: one, or one for each combination of its matrix.
 #[derive(Debug, Clone, Serialize)]
@@ -48,6 +49,12 @@ pub struct Explanation {
     pub key: Option<Key>,
     /// Who made the result that satisfies it.
     pub made_by: Option<Origin>,
+    /// Why its result does not count, if it had one that was quarantined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<Withdrawal>,
+    /// What showed when its result was made again to compare it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<Repeated>,
     /// The step that has to run before more is known.
     pub waits_for: Option<StepId>,
     /// What the recipe is compared with.
@@ -144,6 +151,14 @@ impl Explainer<'_> {
             }
             _ => None,
         };
+        let quarantined = match foreseen {
+            Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution)
+                if execution.after == 0 && step.cache =>
+            {
+                self.decider.withdrawal(&execution.resolved.key)?
+            }
+            _ => None,
+        };
         let (against, relation, mut comparison) = match basis {
             Some((relation, Basis { origin, comparison })) => (Some(origin), Some(relation), comparison),
             None => (None, None, Comparison::default()),
@@ -158,6 +173,11 @@ impl Explainer<'_> {
             reason: reason.into_owned(),
             key,
             made_by,
+            quarantined,
+            repeated: match key {
+                Some(key) => Repeats::below(project.state()).of(&key)?,
+                None => None,
+            },
             waits_for: match foreseen {
                 Foreseen::Maybe(by) => Some(graph.step(*by).id.clone()),
                 _ => None,
