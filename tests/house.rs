@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 const CRATES: [&str; 5] = ["cache", "engine", "steps", "server", "."];
 
 /// The rooms of the engine; each may know those before it only. First the vocabulary, then the way of the data.
-const ROOMS: [&str; 22] = [
+const ROOMS: [&str; 26] = [
     "few",
+    "keep",
     "sandbox",
     "suggest",
     "name",
@@ -22,12 +23,15 @@ const ROOMS: [&str; 22] = [
     "error",
     "spec",
     "graph",
+    "policy",
     "project",
     "load",
     "plan",
     "schedule",
     "execute",
     "artifact",
+    "pin",
+    "garbage",
     "run",
     "debug",
 ];

@@ -64,6 +64,9 @@ mod values_do_not_inject;
 mod cache_care;
 mod clean_run_law;
 mod crash_law;
+mod gc;
+mod keep_final;
+mod shared_hosts;
 
 // A whole life of a model.
 mod diabetes;

@@ -32,10 +32,19 @@ impl Cache {
             Err(CacheError::Missing { .. }) => return Ok(false),
             Err(error) => return Err(error),
         };
-        let sound = self.sound(&blobs)?;
-        let doubtful = blobs.iter().zip(sound).filter(|(_, stamp)| stamp.is_none());
-        let twins: Vec<Blob> = doubtful.map(|(blob, _)| blob.twin()).collect();
-        Ok(self.sound(&twins)?.iter().all(Option::is_some))
+        let lacking = self.lacking(&blobs)?;
+        if lacking.is_empty() || !self.put_back_any(lacking.iter().copied())? {
+            return Ok(lacking.is_empty());
+        }
+        Ok(self.lacking(&lacking)?.is_empty())
+    }
+
+    /// The blobs that are not there, nor are their twins.
+    fn lacking(&self, blobs: &[Blob]) -> Result<Vec<Blob>, CacheError> {
+        let absent = |(blob, stamp): (&Blob, Option<Stamp>)| stamp.is_none().then_some(*blob);
+        let lacking: Vec<Blob> = blobs.iter().zip(self.sound(blobs)?).filter_map(absent).collect();
+        let twins: Vec<Blob> = lacking.iter().map(|blob| blob.twin()).collect();
+        Ok(lacking.iter().zip(self.sound(&twins)?).filter_map(absent).collect())
     }
 
     /// Whether a file is in the store and was not written to, as far as the file system tells by its size and time. It is enough
@@ -74,6 +83,17 @@ impl Cache {
 
     /// The verified bytes of this digest, from either of its blobs.
     pub(crate) fn content(&self, digest: Digest, limit: u64) -> Result<Vec<u8>, CacheError> {
+        match self.content_in_place(digest, limit) {
+            Err(CacheError::Missing { .. })
+                if self.put_back_any([Blob { digest, executable: false }].into_iter())? =>
+            {
+                self.content_in_place(digest, limit)
+            }
+            other => other,
+        }
+    }
+
+    fn content_in_place(&self, digest: Digest, limit: u64) -> Result<Vec<u8>, CacheError> {
         for executable in [false, true] {
             let path = self.inner.layout.object(Blob { digest, executable });
             let metadata = match fs::symlink_metadata(&path) {
@@ -128,8 +148,17 @@ impl Cache {
         Ok(sound)
     }
 
-    /// Like [`Self::sound`], and a blob of which only the twin is there is made from it.
+    /// Like [`Self::sound`], and a blob of which only the twin is there is made from it. What lies in the trash is put back.
     pub(crate) fn ensure(&self, blobs: &[Blob]) -> Result<Vec<Stamp>, CacheError> {
+        match self.ensure_in_place(blobs) {
+            Err(error) if error.is_absence() && self.put_back_any(self.lacking(blobs)?.into_iter())? => {
+                self.ensure_in_place(blobs)
+            }
+            other => other,
+        }
+    }
+
+    fn ensure_in_place(&self, blobs: &[Blob]) -> Result<Vec<Stamp>, CacheError> {
         let mut sound = self.sound(blobs)?;
         let absent: Vec<usize> = (0..blobs.len()).filter(|index| sound[*index].is_none()).collect();
         if !absent.is_empty() {

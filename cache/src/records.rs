@@ -3,19 +3,22 @@
 //! A recipe is its canonical bytes, which its key proves. A result is a line with the digest of what follows, then JSON. The first
 //! result of a key holds its recipe too, behind the JSON, whose length then stands in the first line: one file for what mostly
 //! comes together. A record that is not what it claims to be counts as missing; `verify` reports it.
+//!
+//! A result that garbage collection [condemned](crate::condemned) lies in the folder of its key, and counts as long as it does.
 
 use std::fs;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::condemned::{is_condemned, parse_condemned};
 use crate::index::Noted;
 use crate::layout::key_of_record;
 use crate::survey::children;
 use crate::{ActionResult, Cache, CacheError, Digest, Document, Key, NewResult, record};
 
 /// How the name of the file ends that withdraws a result.
-const QUARANTINED: &str = ".quarantined";
+pub(crate) const QUARANTINED: &str = ".quarantined";
 
 /// The numbers that a key's folder holds.
 #[derive(Debug, Default)]
@@ -24,16 +27,30 @@ pub(crate) struct Numbers {
     pub(crate) results: Vec<u64>,
     /// Of those that were withdrawn.
     pub(crate) quarantined: Vec<u64>,
+    /// Of those that are condemned, each with its generation.
+    pub(crate) condemned: Vec<(u64, String)>,
 }
 
 impl Numbers {
     /// The results that count, newest first.
-    fn live(&self) -> impl Iterator<Item = u64> {
-        self.results.iter().rev().copied().filter(|number| !self.quarantined.contains(number))
+    pub(crate) fn live(&self) -> Vec<u64> {
+        let condemned = self.condemned.iter().map(|(number, _)| number);
+        let mut live: Vec<u64> = self.results.iter().chain(condemned).copied().collect();
+        live.retain(|number| !self.quarantined.contains(number));
+        live.sort_unstable_by(|a, b| b.cmp(a));
+        live.dedup();
+        live
     }
 
     fn next(&self) -> u64 {
-        self.results.iter().chain(&self.quarantined).max().copied().unwrap_or(0) + 1
+        let condemned = self.condemned.iter().map(|(number, _)| number);
+        self.results.iter().chain(&self.quarantined).chain(condemned).max().copied().unwrap_or(0) + 1
+    }
+
+    /// The generation of a result that is condemned.
+    pub(crate) fn generation(&self, number: u64) -> Option<&str> {
+        let condemned = self.condemned.iter().find(|(condemned, _)| *condemned == number);
+        condemned.filter(|_| !self.results.contains(&number)).map(|(_, generation)| generation.as_str())
     }
 }
 
@@ -64,7 +81,13 @@ impl Cache {
             return Ok(with_it);
         }
         let alone = read_if_there(&self.inner.layout.recipe(key))?;
-        Ok(alone.and_then(|bytes| decode_recipe(key, &bytes)))
+        if let Some(recipe) = alone.and_then(|bytes| decode_recipe(key, &bytes)) {
+            return Ok(Some(recipe));
+        }
+        let numbers = self.numbers(key)?;
+        let Some(generation) = numbers.generation(1) else { return Ok(None) };
+        let condemned = read_if_there(&self.condemned_path(key, 1, generation))?;
+        Ok(condemned.and_then(|bytes| decode_recipe(key, Record::of(&bytes)?.recipe)))
     }
 
     /// The keys with a recipe that begin with this text, in order; at most `limit` of them.
@@ -99,7 +122,8 @@ impl Cache {
     /// If the store cannot be read.
     pub fn results(&self, key: &Key) -> Result<Vec<ActionResult>, CacheError> {
         let numbers = self.numbers(key)?;
-        numbers.live().filter_map(|number| self.numbered(key, number).transpose()).collect()
+        let numbered = |number: u64| self.asked_for(key, number, &numbers).transpose();
+        numbers.live().into_iter().filter_map(numbered).collect()
     }
 
     /// Publishes a result under the next number of its key, with the recipe that the key is of. If a result newer than
@@ -163,6 +187,19 @@ impl Cache {
         Ok(bytes.and_then(|bytes| decode_result(key, number, &bytes)))
     }
 
+    /// A result by its number, if it is readable; a condemned one is condemned no more.
+    fn asked_for(
+        &self,
+        key: &Key,
+        number: u64,
+        numbers: &Numbers,
+    ) -> Result<Option<ActionResult>, CacheError> {
+        if let Some(generation) = numbers.generation(number) {
+            self.spare_result(key, number, generation)?;
+        }
+        self.numbered(key, number)
+    }
+
     pub(crate) fn result_path(&self, key: &Key, number: u64) -> Utf8PathBuf {
         match number {
             1 => self.inner.layout.first_result(key),
@@ -186,6 +223,10 @@ impl Cache {
         };
         for entry in listing {
             let entry = entry.map_err(CacheError::io("list", &folder))?;
+            if is_condemned(entry.file_name()) {
+                numbers.condemned.extend(parse_condemned(entry.file_name()));
+                continue;
+            }
             let (text, list) = match entry.file_name().strip_suffix(QUARANTINED) {
                 Some(text) => (text, &mut numbers.quarantined),
                 None => (entry.file_name(), &mut numbers.results),
@@ -198,7 +239,7 @@ impl Cache {
 
     fn newest(&self, key: &Key, numbers: &Numbers) -> Result<Option<ActionResult>, CacheError> {
         for number in numbers.live() {
-            if let Some(result) = self.numbered(key, number)? {
+            if let Some(result) = self.asked_for(key, number, numbers)? {
                 return Ok(Some(result));
             }
         }
@@ -206,7 +247,7 @@ impl Cache {
     }
 }
 
-fn name(number: u64) -> String {
+pub(crate) fn name(number: u64) -> String {
     format!("{number:08}")
 }
 
@@ -250,7 +291,7 @@ fn encode_result(result: &ActionResult, recipe: Option<&[u8]>) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-fn decode_result(key: &Key, number: u64, bytes: &[u8]) -> Option<ActionResult> {
+pub(crate) fn decode_result(key: &Key, number: u64, bytes: &[u8]) -> Option<ActionResult> {
     let result: ActionResult = serde_json::from_slice(Record::of(bytes)?.json).ok()?;
     (result.key == *key && result.number == number).then_some(result)
 }

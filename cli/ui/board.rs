@@ -98,6 +98,7 @@ impl Board {
             | Event::Metrics { .. }
             | Event::Gate { .. }
             | Event::Published { .. }
+            | Event::OutputsDropped { .. }
             | Event::Notice { .. } => {}
         }
     }

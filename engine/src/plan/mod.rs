@@ -44,4 +44,4 @@ pub use outputs::Outputs;
 pub use recipe::Resolved;
 pub use rival::record as record_contest;
 pub use select::{Scope, Selection, unknown};
-pub use walk::{foresee, needs_itself};
+pub use walk::{foresee, is_let_go, needs_itself};

@@ -211,6 +211,7 @@ impl Recap {
             Event::RunStarted { .. }
             | Event::StepRetried { .. }
             | Event::StepSkipped { .. }
+            | Event::OutputsDropped { .. }
             | Event::Notice { .. }
             | Event::RunFinished { .. } => {}
         }
