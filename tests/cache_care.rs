@@ -75,7 +75,7 @@ fn gc_takes_nothing_from_a_run_that_lives() {
     );
     let mut run = project.start(&["run"]);
     run.until("the step waits", || project.outside("waits").exists().then_some(()));
-    project.tidemill(&["cache", "gc", "--keep-runs", "0"]).exits(2).says("in use by a run");
+    project.tidemill(&["cache", "gc", "--keep-runs", "0"]).ok();
     project.outside_file("go", "");
     project.answer_of(run).ok();
     assert_eq!(project.read("out.txt"), "made\n");

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 const CRATES: [&str; 5] = ["cache", "engine", "steps", "server", "."];
 
 /// The rooms of the engine; each may know those before it only. First the vocabulary, then the way of the data.
-const ROOMS: [&str; 28] = [
+const ROOMS: [&str; 34] = [
     "few",
+    "keep",
     "sandbox",
     "suggest",
     "name",
@@ -24,14 +25,19 @@ const ROOMS: [&str; 28] = [
     "withdrawn",
     "spec",
     "graph",
+    "policy",
+    "store",
     "project",
     "load",
     "plan",
     "schedule",
     "execute",
     "artifact",
+    "exchange",
+    "pin",
     "quarantine",
     "repair",
+    "garbage",
     "run",
     "debug",
     "repeat",

@@ -70,6 +70,9 @@ mod clean_run_law;
 mod crash_law;
 mod quarantine;
 mod repeat;
+mod gc;
+mod keep_final;
+mod shared_hosts;
 
 // A whole life of a model.
 mod diabetes;

@@ -152,6 +152,21 @@ fn looking_after_the_cache() {
     removed 0 contents (0 B), 0 results, 0 recipes; 6 contents stay
     -- exit code 0
     "#);
+    answers!(project, "cache pin paper say", @r#"
+    $ tidemill cache pin paper say
+    paper keeps say of story, key [digest]
+    -- exit code 0
+    "#);
+    answers!(project, "cache pins", @r#"
+    $ tidemill cache pins
+    paper: say of story, key [digest] (by [user], [time])
+    -- exit code 0
+    "#);
+    answers!(project, "cache unpin paper", @r#"
+    $ tidemill cache unpin paper
+    paper keeps say of story, key [digest] no more
+    -- exit code 0
+    "#);
 }
 
 #[test]
@@ -164,7 +179,7 @@ fn settling_in() {
     "#);
     answers!(project, "man pages", @r#"
     $ tidemill man pages
-    pages: 34 pages
+    pages: 37 pages
     -- exit code 0
     "#);
     answers!(project, "schema -o pipeline.schema.json", @r#"

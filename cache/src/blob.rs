@@ -31,6 +31,15 @@ impl Cache {
         Ok(self.is_here(artifact)? || self.is_there(artifact)?)
     }
 
+    /// The blobs that are not there, nor are their twins.
+    pub(crate) fn lacking(&self, blobs: &[Blob]) -> Result<Vec<Blob>, CacheError> {
+        let absent = |(blob, stamp): (&Blob, Option<Stamp>)| stamp.is_none().then_some(*blob);
+        let lacking: Vec<Blob> = blobs.iter().zip(self.sound(blobs)?).filter_map(absent).collect();
+        let twins: Vec<Blob> = lacking.iter().map(|blob| blob.twin()).collect();
+        let twins = self.sound(&twins)?;
+        Ok(lacking.iter().zip(twins).filter_map(absent).collect())
+    }
+
     /// Whether a file is in the store and was not written to, as far as the file system tells by its size and time. It is enough
     /// where nothing but a name is told: who reads the bytes verifies them.
     #[must_use]
@@ -75,8 +84,19 @@ impl Cache {
         }
     }
 
-    /// The verified bytes of this digest, from either of its blobs.
+    /// The verified bytes of this digest, from either of its blobs. What lies in the trash is put back.
     pub(crate) fn content_here(&self, digest: Digest, limit: u64) -> Result<Vec<u8>, CacheError> {
+        match self.content_in_place(digest, limit) {
+            Err(CacheError::Missing { .. })
+                if self.put_back_any([Blob { digest, executable: false }].into_iter())? =>
+            {
+                self.content_in_place(digest, limit)
+            }
+            other => other,
+        }
+    }
+
+    fn content_in_place(&self, digest: Digest, limit: u64) -> Result<Vec<u8>, CacheError> {
         for executable in [false, true] {
             let path = self.inner.layout.object(Blob { digest, executable });
             let metadata = match fs::symlink_metadata(&path) {
@@ -131,28 +151,27 @@ impl Cache {
         Ok(sound)
     }
 
-    /// Like [`Self::sound`], and a blob of which only the twin is there is made from it. What is not here comes from the store.
+    /// Like [`Self::sound`], and a blob of which only the twin is there is made from it. What lies in the trash is put back, and
+    /// what is not here comes from the store.
     pub(crate) fn ensure(&self, blobs: &[Blob]) -> Result<Vec<Stamp>, CacheError> {
         match self.ensure_here(blobs) {
-            Err(CacheError::Missing { .. }) => {
-                let absent = self.absent_blobs(blobs)?;
-                self.bring_blobs(&absent);
+            Err(error) if error.is_absence() && self.bring_blobs(&self.lacking(blobs)?) => {
                 self.ensure_here(blobs)
             }
             other => other,
         }
     }
 
-    fn absent_blobs(&self, blobs: &[Blob]) -> Result<Vec<Blob>, CacheError> {
-        let twins: Vec<Blob> = blobs.iter().map(|blob| blob.twin()).collect();
-        let (own, twins) = (self.sound(blobs)?, self.sound(&twins)?);
-        let neither = |((blob, own), twin): ((&Blob, &Option<Stamp>), &Option<Stamp>)| {
-            (own.is_none() && twin.is_none()).then_some(*blob)
-        };
-        Ok(blobs.iter().zip(&own).zip(&twins).filter_map(neither).collect())
+    fn ensure_here(&self, blobs: &[Blob]) -> Result<Vec<Stamp>, CacheError> {
+        match self.ensure_in_place(blobs) {
+            Err(error) if error.is_absence() && self.put_back_any(self.lacking(blobs)?.into_iter())? => {
+                self.ensure_in_place(blobs)
+            }
+            other => other,
+        }
     }
 
-    fn ensure_here(&self, blobs: &[Blob]) -> Result<Vec<Stamp>, CacheError> {
+    fn ensure_in_place(&self, blobs: &[Blob]) -> Result<Vec<Stamp>, CacheError> {
         let mut sound = self.sound(blobs)?;
         let absent: Vec<usize> = (0..blobs.len()).filter(|index| sound[*index].is_none()).collect();
         if !absent.is_empty() {

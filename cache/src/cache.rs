@@ -1,16 +1,20 @@
 //! The one handle on a state folder.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::claim::Claim;
 use crate::clone::Clones;
 use crate::frames::{Frames, frames};
 use crate::index::Index;
 use crate::layout::{FORMAT, Layout, OLDEST};
 use crate::lease::{Spares, spares};
 use crate::parts::Parts;
+use crate::presence::{Presence, Presences, Sharing};
+use crate::release::Made;
 use crate::stamp::Stamp;
 use crate::{CacheError, Digest, Key, Lease, Remote, Running, record};
 
@@ -28,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) index: Index,
     pub(crate) clones: Clones,
     pub(crate) is_local: bool,
+    /// How it is told who lives, where hosts share the folder.
+    pub(crate) shared: Option<Shared>,
     /// Files for step folders.
     pub(crate) parts: Parts,
     /// Folders for step folders.
@@ -36,11 +42,20 @@ pub(crate) struct Inner {
     pub(crate) spare_leases: Arc<Spares>,
     /// Whether writes may go unsynced, once that was found out.
     pub(crate) defers: OnceLock<bool>,
+    /// The blobs that this process made, if somebody wants to know.
+    pub(crate) made: OnceLock<Mutex<Made>>,
     /// The blobs whose content this process knows, by device and inode, as of their last stamp. It is locked while the
     /// inode of a blob changes on purpose, so that two threads that link one blob do not take each other for intruders.
     blobs: Mutex<Known>,
     /// Where things are asked for that are not here.
     pub(crate) remote: OnceLock<Arc<dyn Remote>>,
+}
+
+/// A store that hosts share.
+pub(crate) struct Shared {
+    pub(crate) presences: Presences,
+    /// Of this process, as long as it holds something.
+    presence: Mutex<Weak<Presence>>,
 }
 
 /// Whoever holds this makes the index gather what it is told.
@@ -57,6 +72,10 @@ impl Drop for Gathering {
 
 pub(crate) type Known = HashMap<(u64, u64), (Stamp, Digest)>;
 
+/// How long to wait for a lease of this host, and of one that others may hold.
+const NEAR: Duration = Duration::from_millis(20);
+const FAR: Duration = Duration::from_millis(200);
+
 const IGNORE_ALL: &[u8] = b"*\n";
 const TAG: &[u8] =
     b"Signature: 8a477f597d28d172789f06886806bc55\n# The cache of Tidemill. It can be deleted; steps \
@@ -68,6 +87,14 @@ impl Cache {
     /// # Errors
     /// If it cannot be read or made, or has a newer format.
     pub fn open(state: &Utf8Path) -> Result<Self, CacheError> {
+        Self::open_shared(state, None)
+    }
+
+    /// The same for a folder that hosts share, as also one is on a network file system.
+    ///
+    /// # Errors
+    /// As [`Cache::open`].
+    pub fn open_shared(state: &Utf8Path, sharing: Option<Sharing>) -> Result<Self, CacheError> {
         let layout = Layout::new(absolute(state)?);
         let version = layout.version();
         match std::fs::read_to_string(&version) {
@@ -76,12 +103,31 @@ impl Cache {
             Err(error) => return Err(CacheError::io("read", &version)(error)),
         }
         let index = Index::new(layout.index());
-        let is_local = !crate::stamp::is_network(layout.state());
+        let is_network = crate::stamp::is_network(layout.state());
+        let is_local = !is_network && sharing.is_none();
+        let shared = (!is_local).then(|| Shared {
+            presences: Presences::new(layout.presence(), sharing.unwrap_or_default()),
+            presence: Mutex::default(),
+        });
         let (parts, frames) = (Parts::new(layout.temporary()), frames(layout.temporary()));
         let spare_leases = Arc::new(spares(layout.temporary()));
         let (defers, blobs, remote) = (OnceLock::new(), Mutex::default(), OnceLock::new());
         let clones = Clones::default();
-        let inner = Inner { layout, index, clones, is_local, parts, frames, spare_leases, defers, blobs, remote };
+        let made = OnceLock::new();
+        let inner = Inner {
+            layout,
+            index,
+            clones,
+            is_local,
+            shared,
+            parts,
+            frames,
+            spare_leases,
+            defers,
+            made,
+            remote,
+            blobs,
+        };
         let cache = Self { inner: Arc::new(inner) };
         cache.distrust_after_boot();
         Ok(cache)
@@ -98,15 +144,42 @@ impl Cache {
     /// # Errors
     /// If the file system says no.
     pub fn try_lease(&self, key: &Key) -> Result<Option<Lease>, CacheError> {
-        Lease::try_at(self.inner.layout.lease(key), &self.inner.spare_leases)
+        match &self.inner.shared {
+            None => Lease::try_at(self.inner.layout.lease(key), &self.inner.spare_leases),
+            Some(_) => Ok(self.claim(&key.to_string())?.map(Lease::claimed)),
+        }
     }
 
-    /// Says that a run is going on, until the value is dropped or the process dies. Waits for a gc that has begun.
+    /// How long to wait before it is asked again for a lease that someone else holds.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        if self.inner.shared.is_some() { FAR } else { NEAR }
+    }
+
+    /// What a name stands for, where hosts share the store; none if someone else has it.
+    pub(crate) fn claim(&self, name: &str) -> Result<Option<Claim>, CacheError> {
+        let (Some(shared), Some(presence)) = (&self.inner.shared, self.presence()?) else { return Ok(None) };
+        Claim::try_at(&self.inner.layout.claim(name), &shared.presences, &presence)
+    }
+
+    /// This process as other hosts see it, if they share the store.
+    fn presence(&self) -> Result<Option<Arc<Presence>>, CacheError> {
+        let Some(shared) = &self.inner.shared else { return Ok(None) };
+        let mut known = shared.presence.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(presence) = known.upgrade() {
+            return Ok(Some(presence));
+        }
+        let presence = Arc::new(Presence::begin(&shared.presences)?);
+        *known = Arc::downgrade(&presence);
+        Ok(Some(presence))
+    }
+
+    /// Says that a run is going on, until the value is dropped or the process dies: before anything is looked up for it.
     ///
     /// # Errors
     /// If the file system says no.
     pub fn running(&self) -> Result<Running, CacheError> {
-        Running::start(&self.inner.layout.running())
+        Running::start(&self.inner.layout.live(), self.presence()?)
     }
 
     /// Gathers what is told to the index and writes it in few transactions, until the value is dropped.
@@ -158,6 +231,8 @@ fn check_format(layout: &Layout, text: &str) -> Result<(), CacheError> {
 /// Says that from now on things may lie there that an older version would take for damaged.
 fn raise(layout: &Layout) -> Result<(), CacheError> {
     let version = layout.version();
+    // What runs locked up to format 2.
+    drop(std::fs::remove_file(layout.state().join("running")));
     match record::replace(&version, format!("{FORMAT}\n").as_bytes()) {
         // Then nothing is written there at all.
         Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => Ok(()),
@@ -201,10 +276,10 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused() {
         let scene = Scene::new();
-        std::fs::write(scene.cache.state().join("version"), "3\n").unwrap();
+        std::fs::write(scene.cache.state().join("version"), "4\n").unwrap();
         assert!(matches!(
             Cache::open(scene.cache.state()),
-            Err(CacheError::Newer { found: 3, known: FORMAT, .. })
+            Err(CacheError::Newer { found: 4, known: FORMAT, .. })
         ));
         std::fs::write(scene.cache.state().join("version"), "?").unwrap();
         assert!(matches!(Cache::open(scene.cache.state()), Err(CacheError::Format { .. })));
@@ -216,7 +291,7 @@ mod tests {
         let version = scene.cache.state().join("version");
         std::fs::write(&version, "1\n").unwrap();
         Cache::open(scene.cache.state()).unwrap();
-        assert_eq!(std::fs::read_to_string(&version).unwrap(), "2\n");
+        assert_eq!(std::fs::read_to_string(&version).unwrap(), "3\n");
         std::fs::write(&version, "0\n").unwrap();
         assert!(matches!(Cache::open(scene.cache.state()), Err(CacheError::Format { .. })));
     }

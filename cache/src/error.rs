@@ -94,8 +94,8 @@ pub enum CacheError {
         /// The limit.
         limit: u64,
     },
-    /// Runs are going on, or one started since the plan was made.
-    #[error("the cache is in use by a run")]
+    /// Another process collects garbage.
+    #[error("another process is collecting the garbage of this cache")]
     Busy,
     /// An ignore file that cannot be understood.
     #[error("{path} is not a list of ignore patterns")]
@@ -124,6 +124,15 @@ impl CacheError {
     /// Turns an I/O error into this error: `.map_err(CacheError::io("read", path))`.
     pub(crate) fn io(action: &'static str, path: &Utf8Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// Whether something was not there.
+    pub(crate) fn is_absence(&self) -> bool {
+        match self {
+            Self::Missing { .. } => true,
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
     }
 
     /// The same error, its relative paths seen from this folder.

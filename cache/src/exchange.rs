@@ -33,6 +33,17 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Missing`] if it is not here.
     pub fn open_content(&self, digest: Digest) -> Result<File, CacheError> {
+        match self.open_in_place(digest) {
+            Err(CacheError::Missing { .. })
+                if self.put_back_any([Blob { digest, executable: false }].into_iter())? =>
+            {
+                self.open_in_place(digest)
+            }
+            other => other,
+        }
+    }
+
+    fn open_in_place(&self, digest: Digest) -> Result<File, CacheError> {
         for executable in [false, true] {
             let path = self.inner.layout.object(Blob { digest, executable });
             match File::open(&path) {
@@ -145,6 +156,7 @@ impl From<ActionResult> for NewResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quarantine::tests::broken_machine;
     use crate::records::tests::new_result;
     use crate::scene::Scene;
 
@@ -174,7 +186,7 @@ mod tests {
         let artifact = scene.cache.put(b"one").unwrap();
         let result = scene.cache.publish(b"recipe", new_result(0, artifact)).unwrap();
         assert!(!scene.cache.is_withdrawn(&result).unwrap());
-        scene.cache.quarantine(&result.key, 1, "bad").unwrap();
+        scene.cache.quarantine(&result.key, 1, &broken_machine()).unwrap();
         assert!(scene.cache.is_withdrawn(&ActionResult { number: 9, ..result.clone() }).unwrap());
         assert!(!scene.cache.is_withdrawn(&ActionResult { run: "another".into(), ..result }).unwrap());
     }

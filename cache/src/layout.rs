@@ -6,13 +6,18 @@
 //! objects/ab/<digest>[x]            blobs; `x`: with the executable bit. One inode each, read-only
 //! results/ab/<key>.1                the first action result of a key, with its recipe
 //! results/ab/<key>/00000002         a later one; `00000002.quarantined`, `00000001.quarantined` here withdraw one
+//! results/ab/<key>/00000001.condemned-<generation>     one that a collection of garbage took out and did not remove yet
 //! recipes/ab/<key>                  the canonical bytes of a recipe that has no result, or that none holds
 //! inputs/ab/<digest>                what small text files of the project held, what its folders listed; for explanations
 //! changes                           the keys that have got a result or lost one; goes with the results
 //! unsynced                          the boot of the machine in which something was written without being synced
 //! stash/<kind>-<digest>             what makes the next start fast: may be deleted at any time
 //! leases/<key>                      a file that is locked while a process works on that key
-//! running                           locked shared by every run, exclusively by gc; grows by a byte per run
+//! presence/<token>                  where hosts share the folder: a process that lives; grows by a byte at each beat
+//! claims/<name>/00000001            the same instead of a lock: the token of the process that has a key
+//! live/<number>                     places, each locked by a process that runs something; grows by a byte per run
+//! trash/<generation>/<digest>[x]    blobs that a collection of garbage took out and did not remove yet
+//! collecting                        locked by the process that collects garbage
 //! tmp/                              what is being written
 //! work/ runs/ registry/ endpoints/ effects/ displaced/     kept by the engine
 //! ```
@@ -21,8 +26,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{Digest, Key};
 
-/// The format that this version writes, and the newest that it reads. In format 1 no result held a recipe.
-pub(crate) const FORMAT: u64 = 2;
+/// The format that this version writes, and the newest that it reads. In format 1 no result held a recipe;
+/// in format 2 every run locked one file, which nobody locks any more.
+pub(crate) const FORMAT: u64 = 3;
 /// The oldest format that it reads, and raises.
 pub(crate) const OLDEST: u64 = 1;
 
@@ -63,8 +69,16 @@ impl Layout {
         self.state.join("tmp")
     }
 
-    pub(crate) fn running(&self) -> Utf8PathBuf {
-        self.state.join("running")
+    pub(crate) fn live(&self) -> Utf8PathBuf {
+        self.state.join("live")
+    }
+
+    pub(crate) fn trash(&self) -> Utf8PathBuf {
+        self.state.join("trash")
+    }
+
+    pub(crate) fn collecting(&self) -> Utf8PathBuf {
+        self.state.join("collecting")
     }
 
     pub(crate) fn changes(&self) -> Utf8PathBuf {
@@ -81,6 +95,15 @@ impl Layout {
 
     pub(crate) fn leases(&self) -> Utf8PathBuf {
         self.state.join("leases")
+    }
+
+    pub(crate) fn presence(&self) -> Utf8PathBuf {
+        self.state.join("presence")
+    }
+
+    /// Where it is said who has something, where hosts share the folder.
+    pub(crate) fn claim(&self, name: &str) -> Utf8PathBuf {
+        self.state.join("claims").join(name)
     }
 
     pub(crate) fn lease(&self, key: &Key) -> Utf8PathBuf {

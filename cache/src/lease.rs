@@ -1,23 +1,37 @@
-//! Locks that die with their holder: a lease on a key, and the sign that a run is going on.
+//! Leases: the right to work on a key, which dies with its holder.
 //!
-//! Both are locks of the kernel's on a file, so nobody ever removes one by hand. The file of a lease that was given back is put
+//! A lease is a lock of the kernel's on a file, so nobody ever removes one by hand. The file of a lease that was given back is put
 //! aside with its lock and renamed for the next: some file systems are slow to make a file for a while after many were removed. A
-//! lease only saves work: correctness rests on numbered results, so where a file system has no locks, the lease is granted.
+//! lease only saves work: correctness rests on numbered results, so where a file system has no locks, the lease is granted. Where hosts
+//! share a store, a lease is a [claim](crate::claim).
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::CacheError;
+use crate::claim::Claim;
 use crate::parts::rename_to_free;
 use crate::shelf::Shelf;
 
 /// The right to work on a key, until it is dropped or the process dies.
 #[derive(Debug)]
 pub struct Lease {
+    _right: Right,
+}
+
+#[derive(Debug)]
+enum Right {
+    Lock { _lock: Lock },
+    Claim { _claim: Claim },
+}
+
+/// A locked file.
+#[derive(Debug)]
+struct Lock {
     path: Utf8PathBuf,
     spares: Arc<Spares>,
     /// Locked; none after it was given back.
@@ -36,15 +50,20 @@ pub(crate) fn spares(folder: Utf8PathBuf) -> Spares {
     Shelf::new(folder, "lease", MOST_SPARES)
 }
 
-/// The sign that a run is going on, so that gc waits.
-#[derive(Debug)]
-pub struct Running {
-    _file: File,
-}
-
 impl Lease {
     /// The lease, or `None` if someone else holds it.
     pub(crate) fn try_at(path: Utf8PathBuf, spares: &Arc<Spares>) -> Result<Option<Self>, CacheError> {
+        Ok(Lock::try_at(path, spares)?.map(|lock| Self { _right: Right::Lock { _lock: lock } }))
+    }
+
+    /// The lease that a claim is.
+    pub(crate) fn claimed(claim: Claim) -> Self {
+        Self { _right: Right::Claim { _claim: claim } }
+    }
+}
+
+impl Lock {
+    fn try_at(path: Utf8PathBuf, spares: &Arc<Spares>) -> Result<Option<Self>, CacheError> {
         let file = match renamed(spares, &path) {
             Some(file) => Some(file),
             None => acquire(&path).map_err(CacheError::io("lock", &path))?,
@@ -53,7 +72,7 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for Lock {
     fn drop(&mut self) {
         let Some(file) = self.file.take() else { return };
         // Its name goes while it is held: whoever waits for this inode sees that the name is gone and starts over.
@@ -99,7 +118,7 @@ fn acquire(path: &Utf8Path) -> io::Result<Option<File>> {
     }
 }
 
-fn open(path: &Utf8Path) -> io::Result<File> {
+pub(crate) fn open(path: &Utf8Path) -> io::Result<File> {
     let open = || File::options().append(true).create(true).open(path);
     match open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -110,45 +129,9 @@ fn open(path: &Utf8Path) -> io::Result<File> {
     }
 }
 
-fn has_no_locks(error: &io::Error) -> bool {
+pub(crate) fn has_no_locks(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
         || error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error())
-}
-
-impl Running {
-    pub(crate) fn start(path: &Utf8Path) -> Result<Self, CacheError> {
-        let mut file = open(path).map_err(CacheError::io("open", path))?;
-        match file.lock_shared() {
-            Err(error) if !has_no_locks(&error) => return Err(CacheError::io("lock", path)(error)),
-            _ => {}
-        }
-        // One byte per run: a plan of gc's tells by the size that a run has started since.
-        file.write_all(b".").map_err(CacheError::io("write", path))?;
-        Ok(Self { _file: file })
-    }
-}
-
-/// The certainty that no run is going on. How many there were so far comes with it.
-#[derive(Debug)]
-pub(crate) struct Quiet {
-    pub(crate) generation: u64,
-    _file: File,
-}
-
-impl Quiet {
-    /// # Errors
-    /// [`CacheError::Busy`] if a run is going on.
-    pub(crate) fn now(path: &Utf8Path) -> Result<Self, CacheError> {
-        let file = open(path).map_err(CacheError::io("open", path))?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(CacheError::Busy),
-            // Where there are no locks, nothing is certain.
-            Err(TryLockError::Error(error)) => return Err(CacheError::io("lock", path)(error)),
-            Ok(()) => {}
-        }
-        let generation = file.metadata().map_err(CacheError::io("read", path))?.len();
-        Ok(Self { generation, _file: file })
-    }
 }
 
 #[cfg(test)]
@@ -159,7 +142,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use crate::scene::Scene;
-    use crate::{Cache, CacheError, Key};
+    use crate::{Cache, Key};
 
     const STATE: &str = "TIDEMILL_TEST_STATE";
 
@@ -187,8 +170,7 @@ mod tests {
         let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap().ends_with("held")));
         assert!(scene.cache.try_lease(&key).unwrap().is_none());
-        let plan = scene.cache.gc_plan(&crate::Roots::default()).unwrap();
-        assert!(matches!(scene.cache.gc(&plan), Err(CacheError::Busy)));
+        assert_eq!(scene.cache.alive().unwrap().lives.len(), 1);
 
         holder.kill().unwrap();
         holder.wait().unwrap();
@@ -197,8 +179,7 @@ mod tests {
             assert!(Instant::now() < until, "the lease outlives its holder");
             std::thread::yield_now();
         }
-        let plan = scene.cache.gc_plan(&crate::Roots::default()).unwrap();
-        assert!(scene.cache.gc(&plan).is_ok());
+        assert_eq!(scene.cache.alive().unwrap().lives, []);
     }
 
     #[test]
@@ -246,18 +227,5 @@ mod tests {
         let key = Key::of_recipe(b"a");
         scene.write(&format!(".tidemill/leases/{key}"), "");
         assert!(scene.cache.try_lease(&key).unwrap().is_some());
-    }
-
-    #[test]
-    fn gc_waits_for_runs() {
-        let scene = Scene::new();
-        let plan = scene.cache.gc_plan(&crate::Roots::default()).unwrap();
-        let running = scene.another_process().running().unwrap();
-        assert!(matches!(scene.cache.gc(&plan), Err(CacheError::Busy)));
-        drop(running);
-        // The run may have come to need what the plan would remove.
-        assert!(matches!(scene.cache.gc(&plan), Err(CacheError::Busy)));
-        let plan = scene.cache.gc_plan(&crate::Roots::default()).unwrap();
-        assert!(scene.cache.gc(&plan).is_ok());
     }
 }

@@ -88,6 +88,22 @@ impl Cache {
 
     /// Places one file: the blob's stamp if it was linked.
     fn deliver(&self, delivery: &Delivery, device: u64, how: Place) -> Result<Option<Stamp>, CacheError> {
+        match self.deliver_in_place(delivery, device, how) {
+            // A collection of garbage took it out since it was looked at.
+            Err(error) if error.is_absence() => {
+                self.ensure(&[delivery.blob])?;
+                self.deliver_in_place(delivery, device, how)
+            }
+            other => other,
+        }
+    }
+
+    fn deliver_in_place(
+        &self,
+        delivery: &Delivery,
+        device: u64,
+        how: Place,
+    ) -> Result<Option<Stamp>, CacheError> {
         let Delivery { blob, stamp, at } = delivery;
         let object = self.inner.layout.object(*blob);
         let failed = |error: io::Error| match error.kind() {
@@ -143,11 +159,16 @@ impl Cache {
         let blob = Blob { digest: artifact.digest, executable };
         self.ensure(&[blob])?;
         let object = self.inner.layout.object(blob);
-        let bytes = match fs::read(&object) {
+        let read = || match fs::read(&object) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(CacheError::Missing { digest: blob.digest });
+                Err(CacheError::Missing { digest: blob.digest })
             }
-            bytes => bytes.map_err(CacheError::io("read", &object))?,
+            bytes => bytes.map_err(CacheError::io("read", &object)),
+        };
+        let bytes = match read() {
+            // A collection of garbage took it out since it was looked at.
+            Err(CacheError::Missing { .. }) => self.ensure(&[blob]).and_then(|_| read())?,
+            other => other?,
         };
         let made = self.inner.parts.write_aside(&bytes, owners_mode(executable));
         let made = made.map_err(CacheError::io("create", &at))?;

@@ -1,6 +1,7 @@
 //! Withdrawn results: a mark beside a result says that it does not count, who said so and why. A result is never changed; who
 //! takes the mark away gives the result back.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
@@ -72,11 +73,18 @@ impl Cache {
     /// If the store cannot be read.
     pub fn every_result(&self, key: &Key) -> Result<Vec<(ActionResult, Option<Withdrawal>)>, CacheError> {
         let numbers = self.numbers(key)?;
-        let mut all = Vec::with_capacity(numbers.results.len());
-        for number in numbers.results.iter().rev() {
-            let Some(result) = self.numbered(key, *number)? else { continue };
-            let withdrawal = match numbers.quarantined.contains(number) {
-                true => self.read_mark(key, *number)?,
+        // What a collection of garbage has condemned may still be given back.
+        let condemned = numbers.condemned.iter().map(|(number, _)| *number);
+        let of_all: BTreeSet<u64> = numbers.results.iter().copied().chain(condemned).collect();
+        let mut all = Vec::with_capacity(of_all.len());
+        for number in of_all.into_iter().rev() {
+            let result = match numbers.generation(number) {
+                Some(generation) => self.condemned(key, number, generation)?,
+                None => self.numbered(key, number)?,
+            };
+            let Some(result) = result else { continue };
+            let withdrawal = match numbers.quarantined.contains(&number) {
+                true => self.read_mark(key, number)?,
                 false => None,
             };
             all.push((result, withdrawal));

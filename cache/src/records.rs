@@ -3,13 +3,15 @@
 //! A recipe is its canonical bytes, which its key proves. A result is a line with the digest of what follows, then JSON. The first
 //! result of a key holds its recipe too, behind the JSON, whose length then stands in the first line: one file for what mostly
 //! comes together. A record that is not what it claims to be counts as missing; `verify` reports it.
+//!
+//! A result that garbage collection [condemned](crate::condemned) lies in the folder of its key, and counts as long as it does.
 
 use std::fs;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::discard::remove;
+use crate::condemned::{is_condemned, parse_condemned};
 use crate::index::Noted;
 use crate::layout::key_of_record;
 use crate::survey::children;
@@ -25,16 +27,30 @@ pub(crate) struct Numbers {
     pub(crate) results: Vec<u64>,
     /// Of those that were withdrawn.
     pub(crate) quarantined: Vec<u64>,
+    /// Of those that are condemned, each with its generation.
+    pub(crate) condemned: Vec<(u64, String)>,
 }
 
 impl Numbers {
     /// The results that count, newest first.
-    fn live(&self) -> impl Iterator<Item = u64> {
-        self.results.iter().rev().copied().filter(|number| !self.quarantined.contains(number))
+    pub(crate) fn live(&self) -> Vec<u64> {
+        let condemned = self.condemned.iter().map(|(number, _)| number);
+        let mut live: Vec<u64> = self.results.iter().chain(condemned).copied().collect();
+        live.retain(|number| !self.quarantined.contains(number));
+        live.sort_unstable_by(|a, b| b.cmp(a));
+        live.dedup();
+        live
     }
 
     fn next(&self) -> u64 {
-        self.results.iter().chain(&self.quarantined).max().copied().unwrap_or(0) + 1
+        let condemned = self.condemned.iter().map(|(number, _)| number);
+        self.results.iter().chain(&self.quarantined).chain(condemned).max().copied().unwrap_or(0) + 1
+    }
+
+    /// The generation of a result that is condemned.
+    pub(crate) fn generation(&self, number: u64) -> Option<&str> {
+        let condemned = self.condemned.iter().find(|(condemned, _)| *condemned == number);
+        condemned.filter(|_| !self.results.contains(&number)).map(|(_, generation)| generation.as_str())
     }
 }
 
@@ -65,7 +81,13 @@ impl Cache {
             return Ok(with_it);
         }
         let alone = read_if_there(&self.inner.layout.recipe(key))?;
-        Ok(alone.and_then(|bytes| decode_recipe(key, &bytes)))
+        if let Some(recipe) = alone.and_then(|bytes| decode_recipe(key, &bytes)) {
+            return Ok(Some(recipe));
+        }
+        let numbers = self.numbers(key)?;
+        let Some(generation) = numbers.generation(1) else { return Ok(None) };
+        let condemned = read_if_there(&self.condemned_path(key, 1, generation))?;
+        Ok(condemned.and_then(|bytes| decode_recipe(key, Record::of(&bytes)?.recipe)))
     }
 
     /// The keys with a recipe that begin with this text, in order; at most `limit` of them.
@@ -100,7 +122,8 @@ impl Cache {
     /// If the store cannot be read.
     pub fn results(&self, key: &Key) -> Result<Vec<ActionResult>, CacheError> {
         let numbers = self.numbers(key)?;
-        numbers.live().filter_map(|number| self.numbered(key, number).transpose()).collect()
+        let numbered = |number: u64| self.asked_for(key, number, &numbers).transpose();
+        numbers.live().into_iter().filter_map(numbered).collect()
     }
 
     /// Publishes a result under the next number of its key, with the recipe that the key is of. If a result newer than
@@ -144,19 +167,6 @@ impl Cache {
         }
     }
 
-    /// Removes all results of a key, whether they count or not; whether there were any. What withdraws them goes last, so that
-    /// whatever interrupts it, no withdrawn result counts again.
-    pub(crate) fn remove_results(&self, key: &Key) -> Result<bool, CacheError> {
-        let mut removed = false;
-        let folder = self.inner.layout.results_of(key);
-        for number in self.numbers(key)?.results {
-            removed |= remove(&self.result_path(key, number))?;
-            // Earlier versions kept the first one with the others.
-            removed |= number == 1 && remove(&folder.join(name(number)))?;
-        }
-        Ok(remove(&folder)? || removed)
-    }
-
     /// A result by its number, if it is readable.
     pub(crate) fn numbered(&self, key: &Key, number: u64) -> Result<Option<ActionResult>, CacheError> {
         let mut bytes = read_if_there(&self.result_path(key, number))?;
@@ -165,6 +175,19 @@ impl Cache {
             bytes = read_if_there(&self.inner.layout.results_of(key).join(name(number)))?;
         }
         Ok(bytes.and_then(|bytes| decode_result(key, number, &bytes)))
+    }
+
+    /// A result by its number, if it is readable; a condemned one is condemned no more.
+    fn asked_for(
+        &self,
+        key: &Key,
+        number: u64,
+        numbers: &Numbers,
+    ) -> Result<Option<ActionResult>, CacheError> {
+        if let Some(generation) = numbers.generation(number) {
+            self.spare_result(key, number, generation)?;
+        }
+        self.numbered(key, number)
     }
 
     pub(crate) fn result_path(&self, key: &Key, number: u64) -> Utf8PathBuf {
@@ -190,6 +213,10 @@ impl Cache {
         };
         for entry in listing {
             let entry = entry.map_err(CacheError::io("list", &folder))?;
+            if is_condemned(entry.file_name()) {
+                numbers.condemned.extend(parse_condemned(entry.file_name()));
+                continue;
+            }
             let (text, list) = match entry.file_name().strip_suffix(QUARANTINED) {
                 Some(text) => (text, &mut numbers.quarantined),
                 None => (entry.file_name(), &mut numbers.results),
@@ -202,7 +229,7 @@ impl Cache {
 
     fn newest(&self, key: &Key, numbers: &Numbers) -> Result<Option<ActionResult>, CacheError> {
         for number in numbers.live() {
-            if let Some(result) = self.numbered(key, number)? {
+            if let Some(result) = self.asked_for(key, number, numbers)? {
                 return Ok(Some(result));
             }
         }
@@ -255,7 +282,7 @@ fn encode_result(result: &ActionResult, recipe: Option<&[u8]>) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-fn decode_result(key: &Key, number: u64, bytes: &[u8]) -> Option<ActionResult> {
+pub(crate) fn decode_result(key: &Key, number: u64, bytes: &[u8]) -> Option<ActionResult> {
     let result: ActionResult = serde_json::from_slice(Record::of(bytes)?.json).ok()?;
     (result.key == *key && result.number == number).then_some(result)
 }

@@ -3,6 +3,7 @@
 //! The cache asks it for contents that it has not, and believes nothing: what comes is checked against its digest first. Results
 //! are looked up when somebody says so, for each question costs a way to the store and back.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -53,10 +54,7 @@ impl Cache {
     /// If the cache cannot be read.
     pub fn is_here(&self, artifact: &Artifact) -> Result<bool, CacheError> {
         let Some(blobs) = self.blobs_here(artifact)? else { return Ok(false) };
-        let sound = self.sound(&blobs)?;
-        let doubtful = blobs.iter().zip(sound).filter(|(_, stamp)| stamp.is_none());
-        let twins: Vec<Blob> = doubtful.map(|(blob, _)| blob.twin()).collect();
-        Ok(self.sound(&twins)?.iter().all(Option::is_some))
+        Ok(self.lacking_here(&blobs)?.is_empty())
     }
 
     /// Brings what is not here of these artifacts from the store, as far as it can be had.
@@ -126,13 +124,20 @@ impl Cache {
     fn absent(&self, mut wanted: Vec<Wanted>) -> Result<Vec<Wanted>, CacheError> {
         wanted.sort_unstable();
         wanted.dedup_by_key(|wanted| wanted.digest);
-        for twin in [false, true] {
-            let blob = |wanted: &Wanted| Blob { digest: wanted.digest, executable: wanted.executable != twin };
-            let blobs: Vec<Blob> = wanted.iter().map(blob).collect();
-            let mut here = self.sound(&blobs)?.into_iter().map(|stamp| stamp.is_some());
-            wanted.retain(|_| !here.next().unwrap_or(false));
-        }
+        let blob = |wanted: &Wanted| Blob { digest: wanted.digest, executable: wanted.executable };
+        let blobs: Vec<Blob> = wanted.iter().map(blob).collect();
+        let lacking: HashSet<Digest> = self.lacking_here(&blobs)?.into_iter().map(|blob| blob.digest).collect();
+        wanted.retain(|wanted| lacking.contains(&wanted.digest));
         Ok(wanted)
+    }
+
+    /// The blobs that are not here, nor are their twins. What lies in the trash is put back.
+    fn lacking_here(&self, blobs: &[Blob]) -> Result<Vec<Blob>, CacheError> {
+        let lacking = self.lacking(blobs)?;
+        match lacking.is_empty() || !self.put_back_any(lacking.iter().copied())? {
+            true => Ok(lacking),
+            false => self.lacking(&lacking),
+        }
     }
 
     /// The manifest of a folder, if it is one and here.

@@ -51,6 +51,7 @@ impl Cache {
     pub fn put(&self, bytes: &[u8]) -> Result<Artifact, CacheError> {
         let artifact = file_artifact(Digest::of(bytes), bytes.len() as u64, false);
         let blob = Blob { digest: artifact.digest, executable: false };
+        self.note_kept(blob);
         if self.sound(&[blob])?[0].is_none() {
             let path = self.temporary_name()?;
             let stamp = write_new(&path, bytes).map_err(CacheError::io("write", &path))?;
@@ -107,6 +108,7 @@ impl Cache {
         if !defers {
             each(&folders, |folder| record::sync_folder(folder).map_err(CacheError::io("sync", folder)))?;
         }
+        self.note_captured(staged.iter().map(|staged| staged.blob));
         let stamps: Vec<Stamp> = named.iter().map(|(_, stamp, _)| *stamp).collect();
         self.learn(named.into_iter().map(|(_, stamp, digest)| (stamp, digest)));
         self.record(&stamps);

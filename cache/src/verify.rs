@@ -135,9 +135,11 @@ impl Cache {
             Err(error) => return Err(CacheError::io("read", &path)(error)),
         };
         if is_file {
-            let read = File::open(&path)
-                .and_then(|file| hash::of_blob(&file))
-                .map_err(CacheError::io("read", &path))?;
+            let read = match File::open(&path).and_then(|file| hash::of_blob(&file)) {
+                // A collection of garbage took it out.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                read => read.map_err(CacheError::io("read", &path))?,
+            };
             if read.is_some_and(|(digest, _)| digest == blob.digest) {
                 return Ok(None);
             }

@@ -1,16 +1,13 @@
 //! `tidemill cache`.
 
-use serde::Serialize;
-use tidemill_cache::{Cache, CacheStats, GcPlan, GcReport};
-use tidemill_engine::repeats::Repeats;
-use tidemill_engine::{Project, artifact, execute};
+use tidemill_cache::{Cache, CacheStats};
 
-use super::{cache_quarantine, cache_verify};
+use super::{cache_gc, cache_pin, cache_quarantine, cache_verify};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::help::examples;
-use crate::ui::text::{count, size};
+use crate::ui::text::size;
 
 /// Look after the cache of the project.
 #[derive(Debug, clap::Args)]
@@ -33,23 +30,31 @@ pub(crate) enum Command {
     Stats,
     Verify(cache_verify::Args),
     Quarantine(cache_quarantine::Args),
-    /// Remove what no kept run, no registered model and no effect refers to.
+    /// Remove what no kept run, no pin, no registered model and no effect refers to.
     #[command(after_long_help = examples![
         "tidemill cache gc --dry-run" => "say what would be removed",
         "tidemill cache gc --keep-runs 5" => "keep what the five newest runs refer to",
+        "tidemill cache gc --keep-for 30d" => "keep results of the last thirty days too",
+        "tidemill cache gc --max-size 200GiB" => "remove what was not used for longest, until the cache fits",
     ])]
-    Gc(GcArgs),
-}
-
-/// What a garbage collection keeps.
-#[derive(Debug, clap::Args)]
-pub(crate) struct GcArgs {
-    /// Keep what the newest N runs refer to.
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub(crate) keep_runs: usize,
-    /// Say what would be removed, and remove nothing.
-    #[arg(short = 'n', long)]
-    pub(crate) dry_run: bool,
+    Gc(cache_gc::GcArgs),
+    /// Keep something for good, whatever `gc` removes.
+    #[command(after_long_help = examples![
+        "tidemill cache pin paper train" => "keep the result of the step train, as the pipeline is now",
+        "tidemill cache pin paper-model train.model" => "keep one output",
+        "tidemill cache pin demo last" => "keep all that the last run referred to",
+    ])]
+    Pin(cache_pin::PinArgs),
+    /// Take a pin away.
+    #[command(after_long_help = examples![
+        "tidemill cache unpin paper" => "from now on `gc` may remove it",
+    ])]
+    Unpin(cache_pin::UnpinArgs),
+    /// List the pins.
+    #[command(after_long_help = examples![
+        "tidemill cache pins" => "show what is pinned, by whom and since when",
+    ])]
+    Pins,
 }
 
 /// Does what the subcommand says.
@@ -59,7 +64,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         Command::Stats => stats(context, project.cache())?,
         Command::Verify(args) => return cache_verify::run(context, args),
         Command::Quarantine(args) => return cache_quarantine::run(context, args),
-        Command::Gc(args) => gc(context, &project, args)?,
+        Command::Gc(args) => cache_gc::gc(context, &project, args)?,
+        Command::Pin(args) => cache_pin::pin(context, &project, args)?,
+        Command::Unpin(args) => cache_pin::unpin(context, &project, args)?,
+        Command::Pins => cache_pin::list(context, &project)?,
     }
     Ok(Exit::Done)
 }
@@ -78,46 +86,4 @@ fn stats(context: &Context, cache: &Cache) -> Result<(), CliError> {
     Ok(())
 }
 
-/// A garbage collection, planned and perhaps done.
-#[derive(Serialize)]
-struct Collection {
-    plan: GcPlan,
-    removed: Option<GcReport>,
-    /// How many step folders that `debug` opens go, or went, too.
-    folders: usize,
-}
-
-fn gc(context: &Context, project: &Project, args: &GcArgs) -> Result<(), CliError> {
-    let plan = project.cache().gc_plan(&artifact::gc_roots(project, args.keep_runs)?)?;
-    let (removed, folders) = match args.dry_run {
-        true => (None, execute::kept(project).len()),
-        false => (Some(project.cache().gc(&plan)?), execute::remove_kept(project)),
-    };
-    let collection = Collection { plan, removed, folders };
-    let folders = match folders {
-        0 => String::new(),
-        folders => format!(", {} kept for debug", count(folders, "step folder")),
-    };
-    if !args.dry_run {
-        Repeats::below(project.state()).forget(&collection.plan.results)?;
-    }
-    context.ui.result(&collection, || match &collection {
-        Collection { plan, removed: None, .. } => format!(
-            "would remove {} contents ({}), {} results, {} recipes{folders}; {} contents stay\n",
-            plan.objects.len(),
-            size(plan.bytes),
-            plan.results.len(),
-            plan.recipes.len(),
-            plan.kept,
-        ),
-        Collection { plan, removed: Some(removed), .. } => format!(
-            "removed {} contents ({}), {} results, {} recipes{folders}; {} contents stay\n",
-            removed.objects,
-            size(removed.bytes),
-            removed.results,
-            removed.recipes,
-            plan.kept,
-        ),
-    })?;
-    Ok(())
 }

@@ -43,6 +43,8 @@ struct Got<'a> {
 /// Gets the artifact.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let (project, graph) = context.load(&args.pipeline)?;
+    // From looking until it is placed, no collection of garbage removes it.
+    let _using = project.cache().running()?;
     let found = runtime::block_on(artifact::get(&project, &graph, &args.output_of));
     context.tell_store(&project);
     let found = found??;

@@ -2,6 +2,8 @@
 //! and hands the answer to the [`crate::ui`].
 
 pub(crate) mod cache;
+mod cache_gc;
+mod cache_pin;
 pub(crate) mod cache_quarantine;
 pub(crate) mod cache_verify;
 pub(crate) mod check;

@@ -99,6 +99,7 @@ impl Board {
             | Event::Gate { .. }
             | Event::Published { .. }
             | Event::StepRead { .. }
+            | Event::OutputsDropped { .. }
             | Event::Notice { .. } => {}
         }
     }

@@ -190,7 +190,7 @@ impl Lines {
                 Some(format!("{word} {}", clean(message)))
             }
             Event::Metrics { step, values, .. } => self.metrics(step, values),
-            Event::RunFinished { .. } => None,
+            Event::OutputsDropped { .. } | Event::RunFinished { .. } => None,
         }
     }
 

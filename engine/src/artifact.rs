@@ -1,20 +1,18 @@
-//! Asking for what was made: the current artifact of an output, the log of a step, and what garbage collection must keep.
+//! Asking for what was made: the current artifact of an output, the result and the log of a step.
 
 use camino::Utf8PathBuf;
-use tidemill_cache::{Artifact, Roots};
+use tidemill_cache::{Artifact, Key};
 
-use crate::effects::Effects;
 use crate::error::EngineError;
-use crate::graph::{self, Graph, Outline};
-use crate::name::{OutputName, RunId, StepId};
+use crate::graph::{self, Graph, Outline, Step, StepIndex};
+use crate::name::{OutputName, StepId};
 use crate::plan::{
-    Decider, Decision, Foreseen, Foresight, Memo, Scope, Selection, foresee, observe, unknown,
+    Decider, Decision, Foreseen, Foresight, Memo, Satisfied, Scope, Selection, foresee, is_let_go, observe,
+    unknown,
 };
 use crate::process::LazyWarden;
 use crate::project::Project;
 use crate::record::{History, RunRecord, StepRecord};
-use crate::registry::Registry;
-use crate::withdrawn::Quarantines;
 
 /// An artifact that was found.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -42,37 +40,80 @@ pub async fn get(project: &Project, graph: &Graph, reference: &str) -> Result<Fo
         let output = reference.rsplit('.').next().unwrap_or_default().to_owned();
         return Err(EngineError::UnknownOutput { step: step.to_owned(), output, known });
     };
-    let selection = Selection { until: vec![step.to_owned()], ..Selection::default() };
+    match satisfied(project, graph, index).await? {
+        Ok(satisfied) => match satisfied.outputs.get(&output) {
+            Some(Some(artifact)) => {
+                check_available(project, graph.step(index), &output, artifact)?;
+                let (step, artifact) = (graph.step(index).id.clone(), artifact.clone());
+                Ok(Found { step, output, artifact })
+            }
+            _ => Err(not_made(step, &output, "the step left this optional output out".to_owned())),
+        },
+        Err(reason) => Err(not_made(step, &output, reason)),
+    }
+}
+
+/// The key of a step for the pipeline as it is now, which has a result with all that it refers to.
+///
+/// # Errors
+/// If there is no such step, or it has to be executed first.
+pub async fn result_of(project: &Project, graph: &Graph, step: &str) -> Result<(StepId, Key), EngineError> {
+    let index = graph.find(step).ok_or_else(|| unknown(graph, step))?;
+    let satisfied = satisfied(project, graph, index)
+        .await?
+        .map_err(|reason| EngineError::NoResult { step: step.to_owned(), reason })?;
+    for (output, artifact) in satisfied.outputs.iter() {
+        if let Some(artifact) = artifact {
+            check_available(project, graph.step(index), output, artifact)?;
+        }
+    }
+    Ok((graph.step(index).id.clone(), satisfied.key))
+}
+
+fn not_made(step: &str, output: &OutputName, reason: String) -> EngineError {
+    EngineError::NotMade { step: step.to_owned(), output: output.to_string(), reason }
+}
+
+fn check_available(
+    project: &Project,
+    step: &Step,
+    output: &OutputName,
+    artifact: &Artifact,
+) -> Result<(), EngineError> {
+    match project.cache().available(artifact)? {
+        true => Ok(()),
+        false => Err(EngineError::NotKept {
+            step: step.id.to_string(),
+            output: output.to_string(),
+            by_choice: is_let_go(step, output),
+        }),
+    }
+}
+
+/// A step as it is known for the pipeline as it is now; else why it is not.
+async fn satisfied(
+    project: &Project,
+    graph: &Graph,
+    index: StepIndex,
+) -> Result<Result<Box<Satisfied>, String>, EngineError> {
+    let selection = Selection { until: vec![graph.step(index).id.to_string()], ..Selection::default() };
     let scope = Scope::of(graph, &selection)?;
     let warden = LazyWarden::new(project.program(), project.state());
     let observations = observe(project, graph, &warden).await?;
     let decider = Decider::new(project, graph, &observations, &warden);
     let memo = Memo::open(project, graph, &observations, &scope);
-    let Foresight { foreseen, .. } = foresee(&decider, &scope, &memo).await?;
+    let Foresight { mut foreseen, .. } = foresee(&decider, &scope, &memo).await?;
     warden.shutdown().await;
-    let not_made = |reason: &str| EngineError::NotMade {
-        step: step.to_owned(),
-        output: output.to_string(),
-        reason: reason.to_owned(),
-    };
-    match &foreseen[index.get()] {
-        Foreseen::Decided(Decision::Satisfied(satisfied)) => match satisfied.outputs.get(&output) {
-            Some(Some(artifact)) if project.cache().available(artifact)? => Ok(Found {
-                step: graph.step(index).id.clone(),
-                output: output.clone(),
-                artifact: artifact.clone(),
-            }),
-            Some(Some(_)) => Err(not_made("its bytes are gone from the cache")),
-            _ => Err(not_made("the step left this optional output out")),
-        },
+    Ok(match foreseen.swap_remove(index.get()) {
+        Foreseen::Decided(Decision::Satisfied(satisfied)) => Ok(satisfied),
         Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) => {
-            Err(not_made(&execution.reason))
+            Err(execution.reason.into_owned())
         }
-        Foreseen::Decided(Decision::Moved(message)) => Err(not_made(message)),
-        Foreseen::Maybe(by) => Err(not_made(&format!("{} has to run first", graph.step(*by).id))),
-        Foreseen::Blocked(by) => Err(not_made(&format!("the gate of {} says no", graph.step(*by).id))),
-        Foreseen::Skipped(_) | Foreseen::Ignored => Err(not_made("it is left out")),
-    }
+        Foreseen::Decided(Decision::Moved(message)) => Err(message),
+        Foreseen::Maybe(by) => Err(format!("{} has to run first", graph.step(by).id)),
+        Foreseen::Blocked(by) => Err(format!("the gate of {} says no", graph.step(by).id)),
+        Foreseen::Skipped(_) | Foreseen::Ignored => Err("it is left out".to_owned()),
+    })
 }
 
 /// The log of a step.
@@ -131,33 +172,4 @@ pub fn outline_of(project: &Project, run: &RunRecord) -> Result<Option<Outline>,
         Some(outline) => Ok(graph::kept(project.cache(), outline)?),
         None => Ok(None),
     }
-}
-
-/// What garbage collection keeps: the results of the newest runs, of all runs that live, of the last effects, and every
-/// registered model. Contents that were quarantined are kept by none of these: only by a result that counts.
-///
-/// # Errors
-/// If the records cannot be read.
-pub fn gc_roots(project: &Project, keep_runs: usize) -> Result<Roots, EngineError> {
-    let history = History::below(project.state());
-    let mut roots = Roots::default();
-    let ids: Vec<RunId> = history.ids()?;
-    for (place, id) in ids.iter().enumerate() {
-        if place >= keep_runs && !history.is_alive(id) {
-            continue;
-        }
-        if let Some(record) = RunRecord::fold(history.events(id)?, false) {
-            roots.keys.extend(record.steps.iter().filter_map(|step| step.key));
-            let outputs = record.steps.iter().flat_map(|step| step.outputs.values());
-            roots.digests.extend(outputs.map(|artifact| artifact.digest));
-            roots.digests.extend(record.graph.map(|outline| outline.digest));
-            roots.digests.extend(history.lists(id)?.iter().map(|list| list.digest));
-        }
-    }
-    roots.keys.extend(Effects::below(project.state()).keys()?);
-    roots.digests.extend(Registry::at(project.state()).roots()?);
-    // The registry has its own copies of its models.
-    let bad = Quarantines::below(project.state()).bad_contents(project.cache())?;
-    roots.digests.retain(|digest| !bad.contains(digest));
-    Ok(roots)
 }

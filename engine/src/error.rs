@@ -114,6 +114,51 @@ pub enum EngineError {
         /// Why the step would run.
         reason: String,
     },
+    /// A step that is asked for has no result yet.
+    #[error("step {step} has no result for the pipeline as it is now: {reason}")]
+    NoResult {
+        /// The step.
+        step: String,
+        /// Why it would run.
+        reason: String,
+    },
+    /// An output was made, and its bytes are not in the cache any more.
+    #[error(
+        "the output {output} of step {step} was made, but {}",
+        if *by_choice { "not kept (`keep = \"final\"`): all that reads it is done" } else { "its bytes are gone from the cache" }
+    )]
+    NotKept {
+        /// The step.
+        step: String,
+        /// The output.
+        output: String,
+        /// Whether the pipeline says that it need not be kept.
+        by_choice: bool,
+    },
+    /// A variable of the environment makes no sense.
+    #[error("the variable {name} cannot be used: {reason}")]
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A pin has this name already.
+    #[error("there is a pin {name} already: {what}")]
+    Pinned {
+        /// The name.
+        name: String,
+        /// What it keeps.
+        what: String,
+    },
+    /// No pin has this name.
+    #[error("there is no pin {name}")]
+    NotPinned {
+        /// The name.
+        name: String,
+        /// The pins there are.
+        known: Vec<String>,
+    },
     /// A declared input is not there.
     #[error("step {step}: the input {input} does not exist: {path}")]
     InputMissing {
@@ -254,16 +299,24 @@ impl EngineError {
                 let needed = shlex::try_quote(needed).unwrap_or_default();
                 Some(format!("`tidemill run --until {needed}` makes it"))
             }
-            Self::NotMade { .. } => Some("`tidemill run` makes it".to_owned()),
+            Self::NotMade { .. } | Self::NoResult { .. } => Some("`tidemill run` makes it".to_owned()),
+            Self::NotKept { step, .. } => {
+                let step = shlex::try_quote(step).unwrap_or_default();
+                Some(format!("`tidemill run --until {step} --force {step}` makes it again and keeps it"))
+            }
+            Self::Pinned { name, .. } => {
+                Some(format!("choose another name, or take it away with `tidemill cache unpin {name}`"))
+            }
+            Self::NotPinned { known, .. } if !known.is_empty() => {
+                Some(format!("there are: {}", known.join(", ")))
+            }
             Self::InputMissing { input, .. } => {
                 Some(format!("create it, correct the path, or declare `{input}` with `optional = true`"))
             }
             Self::OutsideSelection { needed, .. } => {
                 Some(format!("select {needed} too, or run the pipeline without --only/--from"))
             }
-            Self::Cache(CacheError::Busy) => Some(
-                "`tidemill runs --where outcome=running` shows it; try again when it has ended".to_owned(),
-            ),
+            Self::Cache(CacheError::Busy) => Some("try again when it has ended".to_owned()),
             Self::NoStore => Some(
                 "name one in tidemill.toml: `[store]` with `url = \"s3://BUCKET/PREFIX\"`, or in TIDEMILL_STORE_URL".to_owned(),
             ),

@@ -1,6 +1,6 @@
 //! What leaves a run: one typed, versioned stream of events. The terminal, the history and all exports subscribe to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -176,6 +176,13 @@ pub enum Event {
         path: String,
         /// Where a file of the user's that lay there was moved to.
         displaced: Option<String>,
+    },
+    /// Outputs of a step were let go: all that read them is done, and they are not to be kept.
+    OutputsDropped {
+        /// The step.
+        step: StepId,
+        /// The outputs.
+        outputs: BTreeSet<String>,
     },
     /// Something worth saying once that is no failure.
     Notice {

@@ -116,6 +116,8 @@ names! {
     AliasName;
     /// The name of an endpoint that a model server offers.
     EndpointName;
+    /// The name of a pin.
+    PinName;
 }
 
 /// The id of a step in the expanded graph: its name, and its matrix values in brackets: `train[alpha=0.1,fold=1]`.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
-use tidemill_cache::{Cache, IgnoreRules};
+use tidemill_cache::{Cache, IgnoreRules, Sharing};
 
 use crate::error::EngineError;
 use crate::interface::Catalog;
 use crate::name::PipelineName;
+use crate::policy::{CacheTable, Policy, parse_duration};
 use crate::sandbox::Sandbox;
 use crate::store::{ProjectStore, StoreTable};
 
@@ -52,6 +53,7 @@ pub struct Project {
     publishes_links: bool,
     sandbox: Sandbox,
     store: Option<ProjectStore>,
+    policy: Policy,
     program_stamp: Arc<[u8]>,
 }
 
@@ -61,7 +63,7 @@ impl Project {
     /// # Errors
     /// If the state folder is named wrongly, cannot be made, or was written by a newer version.
     pub fn open(settings: Settings) -> Result<Self, EngineError> {
-        let ProjectFile { project: configured, store } = configured(&settings.root)?;
+        let ProjectFile { project: configured, cache: table, store } = configured(&settings.root)?;
         let named = match &settings.state {
             Some(state) => Some((state.clone(), "TIDEMILL_STATE")),
             None => configured.state.map(|state| (state, PROJECT_FILE)),
@@ -72,7 +74,7 @@ impl Project {
                 .map_err(|reason| EngineError::State { text, origin, reason })?,
             None => settings.root.join(STATE_FOLDER),
         };
-        let cache = Cache::open(&state)?;
+        let cache = Cache::open_shared(&state, sharing(&settings.environment, table.shared)?)?;
         let store = store.open(&settings.environment, cache.state())?;
         if let Some(store) = store.as_ref().filter(|store| store.is_used()) {
             cache.attach(Arc::new(store.store.clone()));
@@ -87,6 +89,7 @@ impl Project {
             publishes_links,
             sandbox: configured.sandbox,
             store,
+            policy: table.policy(),
             program_stamp,
         })
     }
@@ -125,6 +128,12 @@ impl Project {
     #[must_use]
     pub fn sandbox(&self) -> Sandbox {
         self.sandbox
+    }
+
+    /// What garbage collection keeps, as far as the project file says it.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.policy
     }
 
     /// What is left out of folders.
@@ -180,6 +189,34 @@ impl Project {
     pub fn relative<'a>(&self, path: &'a Utf8Path) -> &'a Utf8Path {
         path.strip_prefix(self.root()).unwrap_or(path)
     }
+}
+
+/// Says that hosts share the state folder.
+const SHARED_VARIABLE: &str = "TIDEMILL_SHARED";
+/// The name of this host, and how often its processes show that they live, where hosts share the state folder.
+const HOST_VARIABLE: &str = "TIDEMILL_HOST";
+const BEAT_VARIABLE: &str = "TIDEMILL_BEAT";
+
+/// How the state folder is shared, if the project file or the environment says that it is.
+fn sharing(environment: &BTreeMap<String, String>, configured: bool) -> Result<Option<Sharing>, EngineError> {
+    let said =
+        environment.get(SHARED_VARIABLE).is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
+    if !configured && !said {
+        return Ok(None);
+    }
+    let mut sharing = Sharing::default();
+    if let Some(host) = environment.get(HOST_VARIABLE).filter(|host| !host.is_empty() && !host.contains('\n'))
+    {
+        sharing.host.clone_from(host);
+    }
+    if let Some(beat) = environment.get(BEAT_VARIABLE) {
+        let wrong = |reason| EngineError::Variable { name: BEAT_VARIABLE, reason };
+        sharing.beat = parse_duration(beat).map_err(wrong)?;
+        if sharing.beat.is_zero() {
+            return Err(wrong("it is zero".to_owned()));
+        }
+    }
+    Ok(Some(sharing))
 }
 
 /// Version, path, inode, size and times of the program.
@@ -315,6 +352,7 @@ struct ProjectFile {
     project: ProjectTable,
     #[serde(default)]
     store: StoreTable,
+    cache: CacheTable,
 }
 
 #[derive(Deserialize)]

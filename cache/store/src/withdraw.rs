@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use tidemill_cache::{Cache, Key};
+use tidemill_cache::{Cache, Key, Withdrawal};
 
 use crate::error::StoreError;
 use crate::layout::Mark;
@@ -50,10 +50,14 @@ impl Store {
         };
         for (key, level, there) in withdrawn {
             for number in open.known.numbers_here(&key, level, there) {
-                let reason = format!("withdrawn in the store, by somebody of the level {level}");
+                let withdrawal = Withdrawal {
+                    reason: "it was withdrawn in the store".to_owned(),
+                    by: format!("somebody of the level {level}"),
+                    at: jiff::Timestamp::now(),
+                };
                 // What is withdrawn here already stays as it is.
                 let counts = cache.results(&key).is_ok_and(|results| results.iter().any(|one| one.number == number));
-                if counts && let Err(error) = cache.quarantine(&key, number, &reason) {
+                if counts && let Err(error) = cache.quarantine(&key, number, &withdrawal) {
                     tracing::warn!(%key, %error, "a result that was withdrawn in the store cannot be withdrawn here");
                 }
             }

@@ -46,7 +46,8 @@ pub(super) fn expand(spec: &Spec<'_>, request: &LoadRequest<'_>, problems: &mut 
     let mut steps = Steps::with_capacity(count);
     for step in &spec.steps {
         let Some(place) = layout.get(step.name.as_str()) else { continue };
-        let family = Family { step, common: Arc::new(common(step)), spec, request, layout: &layout, place };
+        let family =
+            Family { step, common: Arc::new(common(step, spec)), spec, request, layout: &layout, place };
         let count = place.axes.count().unwrap_or(0);
         // What is published may meet what was published before, so that is looked at in order.
         if count < MANY || step.outputs.iter().any(|output| output.publish.is_some()) {
@@ -103,7 +104,7 @@ fn layout<'a>(spec: &'a Spec<'_>, problems: &mut Problems) -> Layout<'a> {
     layout
 }
 
-fn common(step: &StepSpec<'_>) -> Common {
+fn common(step: &StepSpec<'_>, spec: &Spec<'_>) -> Common {
     Common {
         name: step.name.clone(),
         description: step.description.clone(),
@@ -114,6 +115,7 @@ fn common(step: &StepSpec<'_>) -> Common {
         retries: step.retries,
         timeout: step.timeout,
         cache: step.cache,
+        keep: step.keep.unwrap_or(spec.keep),
         sandbox: step.sandbox,
         network: step.network,
         resources: Resources {

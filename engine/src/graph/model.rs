@@ -13,6 +13,7 @@ use super::{Edit, Origins, Skeleton, Steps};
 use crate::Value;
 use crate::few::Few;
 use crate::interface::OutputKind;
+use crate::keep::Keep;
 use crate::name::{AliasName, AxisName, InputName, ModelName, OutputName, PipelineName, StepId, StepName};
 use crate::sandbox::Sandbox;
 
@@ -164,6 +165,8 @@ pub struct Common {
     pub timeout: Option<Duration>,
     /// Whether its results are kept and found again.
     pub cache: bool,
+    /// Which of its outputs are kept when all steps that read them are done.
+    pub keep: Keep,
     /// How strictly it is kept from what it did not declare, if it says so.
     pub sandbox: Option<Sandbox>,
     /// Whether it may use the network.
@@ -297,6 +300,15 @@ pub struct Output {
     pub optional: bool,
     /// Where it is also placed, relative to the pipeline's folder.
     pub publish: Option<RelPath>,
+}
+
+impl Output {
+    /// Whether it is a mere way from its step to those that read it, as far as it tells itself: a file or folder that is not
+    /// placed in the project. Metrics, plots, reports and models are what a pipeline is run for.
+    #[must_use]
+    pub fn is_passed_on(&self) -> bool {
+        matches!(self.kind, OutputKind::File | OutputKind::Dir) && self.publish.is_none()
+    }
 }
 
 /// A command whose output enters the key.

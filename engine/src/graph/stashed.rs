@@ -21,7 +21,7 @@ const KIND: &str = "graph";
 /// Where the texts are put away that they were made of.
 const TEXT: &str = "text";
 /// The version of the layout.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Graphs of more steps are not put away: what would be read is more than what it saves.
 const MOST: usize = 1 << 18;
 

@@ -50,4 +50,4 @@ pub use recipe::Resolved;
 pub use rival::record as record_contest;
 pub use select::{Scope, Selection, unknown};
 pub(crate) use tool::find as find_program;
-pub use walk::{foresee, needs_itself};
+pub use walk::{foresee, is_let_go, needs_itself};

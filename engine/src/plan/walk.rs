@@ -13,7 +13,9 @@ use super::select::Scope;
 use super::shared::share;
 use crate::error::EngineError;
 use crate::event::SkipReason;
-use crate::graph::{Graph, Source, Step, StepIndex};
+use crate::graph::{Graph, Output, Source, Step, StepIndex};
+use crate::keep::Keep;
+use crate::name::OutputName;
 use crate::project::Project;
 
 /// So many steps are looked at at once for what can be computed side by side.
@@ -254,8 +256,18 @@ pub(super) fn lost(
     for (name, artifact) in satisfied.outputs.iter() {
         let Some(artifact) = artifact else { continue };
         if !decider.project.cache().available(artifact)? {
-            restore.entry(producer).or_insert_with(|| format!("its output {name} is gone from the cache"));
+            let how = match is_let_go(decider.graph.step(producer), name) {
+                true => "was not kept",
+                false => "is gone from the cache",
+            };
+            restore.entry(producer).or_insert_with(|| format!("its output {name} {how}"));
         }
     }
     Ok(())
+}
+
+/// Whether a step lets an output go when all that read it are done.
+#[must_use]
+pub fn is_let_go(step: &Step, output: &OutputName) -> bool {
+    step.keep == Keep::Final && step.outputs.get(output).is_some_and(Output::is_passed_on)
 }

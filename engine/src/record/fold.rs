@@ -1,7 +1,7 @@
 //! What a run's events amount to. A journal that was cut at any event gives a record too.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use serde::Serialize;
@@ -63,6 +63,9 @@ pub struct StepRecord {
     pub attempts: Vec<AttemptRecord>,
     /// Its outputs.
     pub outputs: BTreeMap<String, Artifact>,
+    /// Those of them that were let go in this run when all that read them was done.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub dropped: BTreeSet<String>,
     /// Its metrics by dotted name.
     pub metrics: BTreeMap<String, f64>,
     /// What its gate said.
@@ -130,6 +133,15 @@ impl RunRecord {
         self.steps.iter().find(|step| step.step.as_str() == id)
     }
 
+    /// The artifacts that its steps gave, but for those that were let go.
+    pub(crate) fn kept(self) -> Vec<Artifact> {
+        let kept = |step: StepRecord| {
+            let StepRecord { outputs, dropped, .. } = step;
+            outputs.into_iter().filter(move |(name, _)| !dropped.contains(name)).map(|(_, artifact)| artifact)
+        };
+        self.steps.into_iter().flat_map(kept).collect()
+    }
+
     fn add(&mut self, stamped: &Stamped, places: &mut BTreeMap<StepId, usize>) {
         let mut of = |id: &StepId| {
             *places.entry(id.clone()).or_insert_with(|| {
@@ -156,6 +168,7 @@ impl RunRecord {
             | Event::StepSkipped { step, .. }
             | Event::StepBlocked { step, .. }
             | Event::Metrics { step, .. }
+            | Event::OutputsDropped { step, .. }
             | Event::Gate { step, .. } => {
                 let place = of(step);
                 self.steps[place].add(&stamped.event);
@@ -173,6 +186,7 @@ impl StepRecord {
             reason: None,
             attempts: Vec::new(),
             outputs: BTreeMap::new(),
+            dropped: BTreeSet::new(),
             metrics: BTreeMap::new(),
             gate: None,
         }
@@ -211,6 +225,7 @@ impl StepRecord {
                 self.become_state("executed");
                 self.key = Some(*key);
                 self.outputs = outputs.clone();
+                self.dropped.clear();
                 if let Some(attempt) = self.attempts.last_mut() {
                     attempt.usage = Some(*usage);
                 }
@@ -235,6 +250,7 @@ impl StepRecord {
             }
             Event::Metrics { values, .. } => self.metrics.extend(values.clone()),
             Event::Gate { open, .. } => self.gate = Some(*open),
+            Event::OutputsDropped { outputs, .. } => self.dropped.extend(outputs.iter().cloned()),
             Event::RunStarted { .. }
             | Event::StepsCached { .. }
             | Event::Published { .. }

@@ -14,7 +14,7 @@ use super::cached::unfold;
 use super::error::{RecordError, Trouble};
 use super::fold::RunRecord;
 use super::index::SCHEMA;
-use super::journal::{ALIVE, JOURNAL};
+use super::journal::{ALIVE, JOURNAL, PRESENCE};
 use super::query::{Found, Query, select};
 use super::sync;
 use crate::event::{Event, Outcome, Stamped};
@@ -318,11 +318,37 @@ impl History {
         }
     }
 
+    /// The runs that told something since.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed.
+    pub(crate) fn changed_since(&self, since: std::time::SystemTime) -> Result<Vec<RunId>, RecordError> {
+        let mut ids = self.ids()?;
+        ids.retain(|id| {
+            let changed = fs::metadata(self.journal(id)).and_then(|facts| facts.modified());
+            changed.is_ok_and(|changed| changed >= since)
+        });
+        Ok(ids)
+    }
+
     /// Whether the process of a run lives: it holds a lock that dies with it.
     #[must_use]
     pub fn is_alive(&self, run: &RunId) -> bool {
-        let alive = File::open(self.folder.join(run.as_str()).join(ALIVE));
-        alive.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+        let folder = self.folder.join(run.as_str());
+        let is_locked = File::open(folder.join(ALIVE))
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)));
+        // Where hosts share the folder, the lock may hold on the run's own host only.
+        is_locked
+            || fs::read_to_string(folder.join(PRESENCE)).is_ok_and(|token| {
+                let is_name = token.bytes().all(|byte| byte.is_ascii_hexdigit());
+                !token.is_empty() && is_name && self.state.join("presence").join(token).exists()
+            })
+    }
+
+    /// Notes by what other hosts know that the process of a run lives.
+    pub(crate) fn note_presence(&self, run: &RunId, token: &str) -> Result<(), RecordError> {
+        let path = self.folder.join(run.as_str()).join(PRESENCE);
+        fs::write(&path, token).map_err(|source| RecordError::Io { path, source })
     }
 
     /// Where the journal of a run lies.

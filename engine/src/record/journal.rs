@@ -20,6 +20,9 @@ pub(super) const JOURNAL: &str = "journal.jsonl";
 /// The name of the file that a living run holds locked.
 pub(super) const ALIVE: &str = "alive";
 
+/// The name of the file that says by what other hosts know the process of a run, where hosts share the state folder.
+pub(super) const PRESENCE: &str = "presence";
+
 /// A step that took less is told without waiting until that is on the disk, and a run that took less is left to whoever asks the
 /// index next, in milliseconds.
 const LONG_MS: u64 = 1000;

@@ -215,6 +215,7 @@ impl Recap {
             | Event::StepRetried { .. }
             | Event::StepRead { .. }
             | Event::StepSkipped { .. }
+            | Event::OutputsDropped { .. }
             | Event::Notice { .. }
             | Event::RunFinished { .. } => {}
         }

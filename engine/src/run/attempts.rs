@@ -51,8 +51,6 @@ pub(super) struct Waiting {
 
 /// How often a failure of the machine is tried again, at least.
 const INFRASTRUCTURE_RETRIES: u32 = 2;
-/// How often it is looked whether another process gave a lease back.
-const LEASE_POLL: Duration = Duration::from_millis(20);
 
 impl Conductor {
     /// Starts an attempt of a step that has its place, or lets the one begin that was prepared.
@@ -184,6 +182,7 @@ impl Conductor {
 
     fn spawn(&mut self, step: usize, turn: Turn, lease: Option<Lease>) -> Option<(AttemptId, Utf8PathBuf)> {
         let execution = self.executions.remove(&step)?;
+        self.prepare_releasing(step);
         self.attempt_count += 1;
         let id = AttemptId::new(&self.id, self.attempt_count);
         let log = self.project.run_folder(&self.id).join(format!("{}.log", self.attempt_count));
@@ -235,7 +234,7 @@ impl Conductor {
             // An error ends the wait too: the decision that follows meets it again and reports it.
             while let Ok(None) = cache.try_lease(&key) {
                 tokio::select! {
-                    () = tokio::time::sleep(LEASE_POLL) => {}
+                    () = tokio::time::sleep(cache.patience()) => {}
                     () = cancel.at_least(Urgency::Terminate) => break,
                 }
             }
@@ -310,6 +309,11 @@ impl Conductor {
         (finished, took): (Finished, Duration),
     ) -> Result<(), EngineError> {
         let outputs = outputs_of(self.step(step), &finished.result);
+        if self.are_gone(&outputs)? {
+            let reason = "its outputs were let go when they were made by another step".to_owned();
+            self.restore.insert(step, reason);
+            return self.decide_again(step).await;
+        }
         self.note_success(step, execution, &finished)?;
         self.send(step, &finished.result);
         self.remembered[step] = false;

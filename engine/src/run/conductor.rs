@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use tidemill_cache::Running;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
@@ -12,6 +13,7 @@ use super::estimate::Left;
 use super::gpu_leases::{AGAIN, GpuLeases};
 use super::live::live;
 use super::pulses::Pulses;
+use super::releasing::Releasing;
 use super::remembering::{Learned, Outlook};
 use super::sharing::Sharing;
 use super::storing::{self, Storing};
@@ -51,7 +53,7 @@ pub async fn run(
     let limits = machine_facts::limits(project, &graph, options.jobs);
     check_needs(&graph, &limits)?;
     // While this is held, no collection of garbage removes anything.
-    let running = project.cache().running()?;
+    let running = Arc::new(project.cache().running()?);
     let gathering = project.cache().gather();
     let folder = project.root().to_owned();
     let git = tokio::task::spawn_blocking(move || git::state(&folder));
@@ -72,7 +74,11 @@ pub async fn run(
     storing::bring(project, &graph, &foresight.foreseen, &foresight.settled).await?;
     let git = git.await.ok().flatten();
     memo.learn_outline(outline.get().await);
-    subscribers.insert(0, Box::new(Journal::begin(&History::below(project.state()), &id)?));
+    let history = History::below(project.state());
+    subscribers.insert(0, Box::new(Journal::begin(&history, &id)?));
+    if let Some(token) = running.token() {
+        history.note_presence(&id, token)?;
+    }
     let facts = RunFacts {
         id: id.to_string(),
         commit: git.as_ref().map(|git| git.commit.clone()).unwrap_or_default(),
@@ -84,6 +90,7 @@ pub async fn run(
         &options,
         cancel,
         Ready {
+            running: Arc::clone(&running),
             scope,
             observations,
             foresight,
@@ -128,6 +135,7 @@ pub(crate) fn need(resources: &Resources) -> Need {
 
 /// What was prepared before a run begins.
 struct Ready {
+    running: Arc<Running>,
     scope: Scope,
     observations: Observations,
     foresight: Foresight,
@@ -149,6 +157,10 @@ pub(super) struct Conductor {
     pub(super) observations: Observations,
     pub(super) warden: Arc<LazyWarden>,
     pub(super) machine: Machine,
+    /// The sign that this run goes on.
+    pub(super) running: Arc<Running>,
+    /// What it lets go, if there is something.
+    pub(super) releasing: Option<Releasing>,
     /// What its steps may reach, once one is executed.
     pub(super) fences: Option<Arc<Fences>>,
     /// The GPUs that its steps use, so that no other run gives them away.
@@ -232,6 +244,8 @@ impl Conductor {
         Self {
             project: project.clone(),
             machine,
+            running: ready.running,
+            releasing: None,
             fences: None,
             gpu_leases: GpuLeases::of_user(project.variable("XDG_RUNTIME_DIR")),
             teller,
@@ -386,6 +400,7 @@ impl Conductor {
 
     async fn finish(mut self) -> RunSummary {
         self.pulses.stop().await;
+        self.remove_dropped();
         // Nothing runs, nothing can be decided: what is left was stopped, or the schedule has a bug.
         if !self.machine.is_finished() && !self.machine.is_stopped() {
             tracing::error!("the schedule came to a halt with steps left");
@@ -459,6 +474,7 @@ impl Conductor {
             }
             Err(error) => self.contradiction(&error),
         }
+        self.let_go_after(step, settled);
         let followers = self.sharing.release(step);
         self.released.extend(followers.into_iter().map(|follower| (follower, step, settled)));
     }

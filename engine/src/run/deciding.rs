@@ -12,7 +12,7 @@ use crate::failure::{Failure, FailureReport, StepFailure};
 use crate::graph::StepIndex;
 use crate::plan::{
     Content, Contest, Decider, Decision, Execution, Foreseen, Insist, Manner, Outputs, Satisfied, Upstream,
-    ask, metrics, needs_itself, record_contest,
+    ask, is_let_go, metrics, needs_itself, record_contest,
 };
 use crate::schedule::Settled;
 
@@ -122,6 +122,7 @@ impl Conductor {
             false => Settled::Closed,
         };
         self.gate_closed |= settled == Settled::Closed;
+        self.want(step, &outputs)?;
         self.outputs[step] = Some(outputs);
         self.settle(step, settled);
         Ok(())
@@ -217,8 +218,10 @@ impl Conductor {
                 for (name, artifact) in outputs.iter() {
                     let Some(artifact) = artifact else { continue };
                     if !self.project.cache().available(artifact)? {
+                        let is_let_go = is_let_go(self.graph.step(*producer), name);
+                        let how = if is_let_go { "was not kept" } else { "gone" };
                         let reason =
-                            format!("its output {name} is needed by {} and gone", self.step(step).id);
+                            format!("its output {name} is needed by {} and {how}", self.step(step).id);
                         lost.entry(producer.get()).or_insert(reason);
                     }
                 }

@@ -13,6 +13,7 @@ mod leftovers;
 mod live;
 mod machine_facts;
 mod pulses;
+mod releasing;
 mod remembering;
 mod sharing;
 mod storing;

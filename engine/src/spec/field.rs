@@ -67,6 +67,9 @@ pub(crate) const KINDS: &[&str] = &["file", "dir", "metrics", "plot", "model", "
 /// Levels of isolation.
 pub(crate) const SANDBOXES: &[&str] = &["default", "strict", "off", "trace"];
 
+/// Which outputs are kept.
+pub(crate) const KEEPS: &[&str] = &["all", "final"];
+
 const TEXTS: Shape = Shape::List(&Shape::Text);
 const NAMES: Shape = Shape::List(&Shape::Text);
 
@@ -100,6 +103,12 @@ static PIPELINE: &[Field] = &[
         Shape::Text,
         "What it is for, in a sentence.",
         "description = \"progression after a year\"",
+    ),
+    field(
+        "keep",
+        Shape::Word(KEEPS),
+        "Which outputs are kept when all steps that read them are done; for steps that say nothing.",
+        "keep = \"final\"",
     ),
 ];
 
@@ -190,6 +199,12 @@ pub(crate) static STEP: &[Field] = &[
     field("retries", Shape::Count, "How often a failed attempt is made again.", "retries = 2"),
     field("timeout", Shape::Duration, "The longest that an attempt may take.", "timeout = \"2 h\""),
     field("cache", Shape::Truth, "Whether results are kept and found again.", "cache = false"),
+    field(
+        "keep",
+        Shape::Word(KEEPS),
+        "Which outputs are kept when all steps that read them are done.",
+        "keep = \"final\"",
+    ),
     field(
         "effect",
         Shape::OneOf(&[Shape::Truth, Shape::Table(EFFECT)]),

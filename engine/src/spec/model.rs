@@ -5,6 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::interface::{Interface, OutputKind};
+use crate::keep::Keep;
 use crate::name::{AliasName, AxisName, InputName, ModelName, OutputName, PipelineName, StepName};
 use crate::sandbox::Sandbox;
 
@@ -17,6 +18,8 @@ use super::tree::{Node, Span};
 pub(crate) struct Spec<'a> {
     pub(crate) name: Option<PipelineName>,
     pub(crate) description: Option<String>,
+    /// For steps that say nothing.
+    pub(crate) keep: Keep,
     pub(crate) folder: Utf8PathBuf,
     pub(crate) params: Parameters,
     /// In the order of the file.
@@ -57,6 +60,7 @@ pub(crate) struct StepSpec<'a> {
     pub(crate) retries: u32,
     pub(crate) timeout: Option<Duration>,
     pub(crate) cache: bool,
+    pub(crate) keep: Option<Keep>,
     pub(crate) effect: Option<EffectSpec>,
     pub(crate) sandbox: Option<Sandbox>,
     pub(crate) network: bool,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 
 use crate::interface::Interface;
+use crate::keep::Keep;
 use crate::name::PipelineName;
 
 use super::code::Code;
@@ -46,6 +47,7 @@ pub(crate) fn read<'a>(request: &LoadRequest<'a>, problems: &mut Problems) -> Op
     Some(Spec {
         name: pipeline.and_then(|pipeline| pipeline_name(pipeline, problems)),
         description: pipeline.and_then(|table| table.get("description")?.text().map(str::to_owned)),
+        keep: pipeline.and_then(|table| Keep::named(table.get("keep")?.text()?)).unwrap_or_default(),
         folder: request.file.parent().unwrap_or(Utf8Path::new("/")).to_owned(),
         parts: parts(request.text, tree),
         steps,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::interface::{Interface, OutputKind};
+use crate::keep::Keep;
 use crate::name::StepName;
 use crate::sandbox::Sandbox;
 
@@ -61,6 +62,7 @@ impl<'a> StepReader<'a, '_> {
             retries: table.get("retries").and_then(Node::count).unwrap_or(0),
             timeout: duration(table, "timeout").or_else(|| duration(resources?, "time")),
             cache: table.get("cache").and_then(Node::bool).unwrap_or(true),
+            keep: table.get("keep").and_then(Node::text).and_then(Keep::named),
             effect: self.effect(entry, interface, problems),
             sandbox: table.get("sandbox").and_then(Node::text).and_then(Sandbox::named),
             network: table.get("network").and_then(Node::bool).unwrap_or(true),
