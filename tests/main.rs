@@ -28,6 +28,7 @@ mod explain;
 mod going_back;
 mod large_pipeline;
 mod nothing_changed;
+mod object_stores;
 mod odd_inputs;
 mod odd_outputs;
 mod parameter_changed;
@@ -38,7 +39,6 @@ mod selection;
 mod shared_state;
 mod tampered;
 mod team_store;
-mod object_stores;
 mod undeclared;
 
 // What goes wrong.
@@ -68,10 +68,10 @@ mod values_do_not_inject;
 mod cache_care;
 mod clean_run_law;
 mod crash_law;
-mod quarantine;
-mod repeat;
 mod gc;
 mod keep_final;
+mod quarantine;
+mod repeat;
 mod shared_hosts;
 
 // A whole life of a model.

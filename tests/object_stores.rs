@@ -106,7 +106,10 @@ fn survives(store: &ObjectStore, mut first: Project, seed: u64) {
     // Without faults what is there is right.
     store.serve(&mut second);
     second.run(&["--set", "n=3"]).ok();
-    assert_eq!(second.tidemill(&["pull", "--json", "--set", "n=3"]).ok().json()["lost"], serde_json::json!([]));
+    assert_eq!(
+        second.tidemill(&["pull", "--json", "--set", "n=3"]).ok().json()["lost"],
+        serde_json::json!([])
+    );
     second.tidemill(&["cache", "verify"]).ok();
 }
 

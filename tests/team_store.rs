@@ -167,9 +167,11 @@ fn nobody_believes_a_fork() {
 fn a_store_that_is_out_of_reach_is_a_warning() {
     let mut project = project(PIPELINE);
     project.file("tidemill.toml", "[store]\nurl = \"s3://bucket/prefix\"\n");
-    for (name, value) in
-        [("AWS_ENDPOINT_URL", "http://127.0.0.1:9"), ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret-of-the-store")]
-    {
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "secret-of-the-store"),
+    ] {
         project.variable(name, value);
     }
     let answer = project.tidemill(&["run"]).ok();
@@ -201,7 +203,8 @@ fn an_address_that_cannot_be_one_is_told_before_anything_happens() {
 
 #[test]
 fn damaged_contents_are_made_again_and_told_once() {
-    let change: [(&str, fn(&Path)); 4] = [
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 4] = [
         ("flipped", |pack| {
             let mut bytes = fs::read(pack).unwrap();
             bytes.iter_mut().step_by(7).for_each(|byte| *byte ^= 1);
@@ -214,7 +217,7 @@ fn damaged_contents_are_made_again_and_told_once() {
         ("emptied", |pack| fs::write(pack, "").unwrap()),
         ("removed", |pack| fs::remove_file(pack).unwrap()),
     ];
-    for (name, change) in change {
+    for (name, change) in changes {
         let first = project(PIPELINE);
         first.run_executes(2);
         for pack in in_store(&first, "/packs/") {

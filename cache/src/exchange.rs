@@ -92,7 +92,9 @@ impl Cache {
         let blob = Blob { digest, executable };
         self.take_in(vec![Incoming { source: path.to_owned(), stamp, blob, how: How::Move }])?;
         match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError::io("remove", path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(CacheError::io("remove", path)(error))
+            }
             _ => Ok(()),
         }
     }
@@ -147,7 +149,18 @@ impl Cache {
 impl From<ActionResult> for NewResult {
     fn from(result: ActionResult) -> Self {
         let ActionResult {
-            outputs, log, usage, finished, run, step, pipeline, host, user, project, sandbox, ..
+            outputs,
+            log,
+            usage,
+            finished,
+            run,
+            step,
+            pipeline,
+            host,
+            user,
+            project,
+            sandbox,
+            ..
         } = result;
         Self { after: 0, outputs, log, usage, finished, run, step, pipeline, host, user, project, sandbox }
     }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::records::tests::new_result;
 use crate::scene::Scene;
-use crate::{Artifact, Cache, Document, GcPlan, GcReport, IgnoreRules, Key, Roots, Why};
+use crate::{Artifact, Cache, Document, GcPlan, GcReport, IgnoreRules, Key, Roots, Verification, Why};
 
 fn recipe(number: i64) -> Vec<u8> {
     Document::Int(number).encode().unwrap()
@@ -158,7 +158,7 @@ proptest! {
             let plan = scene.cache.gc_plan(&roots).unwrap();
             scene.cache.gc(&plan).unwrap();
         }
-        prop_assert_eq!(scene.cache.verify().unwrap().damaged, []);
+        prop_assert_eq!(scene.cache.verify(&Verification::default()).unwrap().damaged, []);
         for key in &roots.keys {
             if let Some(result) = scene.cache.result(key).unwrap() {
                 for artifact in result.artifacts() {

@@ -106,4 +106,4 @@ pub use rules::IgnoreRules;
 pub use sample::{InvalidSample, Sample, SampleSize};
 pub use stash::Stashed;
 pub use survey::CacheStats;
-pub use verify::{Damage, Damaged, Verification, VerifyReport};
+pub use verify::{Damage, Damaged, Remedies, Verification, VerifyReport};

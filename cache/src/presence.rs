@@ -266,7 +266,7 @@ mod tests {
         let (here, there) = (host(&scene, "here"), host(&scene, "there"));
         let presence = Presence::begin(&here).unwrap();
         for presences in [&here, &there] {
-            assert_eq!(presences.alive().unwrap(), [presence.token.clone()]);
+            assert_eq!(presences.alive().unwrap(), std::slice::from_ref(&presence.token));
         }
         let length = || fs::metadata(here.path(&presence.token)).unwrap().len();
         let before = length();
@@ -284,7 +284,7 @@ mod tests {
         let presence = Presence::begin(&here).unwrap();
         assert!(here.may_live(&dead), "nobody has watched it yet");
         until("its end", || !here.may_live(&dead));
-        assert_eq!(here.alive().unwrap(), [presence.token.clone()]);
+        assert_eq!(here.alive().unwrap(), std::slice::from_ref(&presence.token));
     }
 
     #[test]
@@ -314,6 +314,6 @@ mod tests {
         let dead = format!("{:016x}", 7);
         scene.write(&format!("presence/{dead}"), "elsewhere\n1\n20\n");
         here.wait_for_certainty(&here.alive().unwrap());
-        assert_eq!(here.alive().unwrap(), [living.token.clone()]);
+        assert_eq!(here.alive().unwrap(), std::slice::from_ref(&living.token));
     }
 }

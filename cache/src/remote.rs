@@ -107,7 +107,8 @@ impl Cache {
     /// Brings blobs from the store; whether there is one to ask.
     pub(crate) fn bring_blobs(&self, blobs: &[Blob]) -> bool {
         let Some(remote) = self.remote() else { return false };
-        let wanted = blobs.iter().map(|blob| Wanted { digest: blob.digest, executable: blob.executable, size: None });
+        let wanted =
+            blobs.iter().map(|blob| Wanted { digest: blob.digest, executable: blob.executable, size: None });
         remote.fetch(self, &wanted.collect::<Vec<_>>());
         true
     }
@@ -126,7 +127,8 @@ impl Cache {
         wanted.dedup_by_key(|wanted| wanted.digest);
         let blob = |wanted: &Wanted| Blob { digest: wanted.digest, executable: wanted.executable };
         let blobs: Vec<Blob> = wanted.iter().map(blob).collect();
-        let lacking: HashSet<Digest> = self.lacking_here(&blobs)?.into_iter().map(|blob| blob.digest).collect();
+        let lacking: HashSet<Digest> =
+            self.lacking_here(&blobs)?.into_iter().map(|blob| blob.digest).collect();
         wanted.retain(|wanted| lacking.contains(&wanted.digest));
         Ok(wanted)
     }

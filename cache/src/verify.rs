@@ -15,13 +15,16 @@ use crate::repair::{Remedy, Source};
 use crate::sample::Sample;
 use crate::{Cache, CacheError, Digest, Key, hash};
 
+/// Where a content may be had that is damaged here.
+pub type Remedies<'a> = dyn Fn(&Digest) -> Vec<Source> + Sync + 'a;
+
 /// What is verified, and what becomes of what is damaged.
 #[derive(Clone, Copy, Default)]
 pub struct Verification<'a> {
     /// Which blobs are read; all without one. Records are small: all of them are looked at.
     pub sample: Option<Sample>,
     /// Where the content of a digest may lie, if what is damaged is to be made good again.
-    pub repair: Option<&'a (dyn Fn(&Digest) -> Vec<Source> + Sync)>,
+    pub repair: Option<&'a Remedies<'a>>,
 }
 
 /// What a verification found.

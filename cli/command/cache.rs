@@ -85,5 +85,3 @@ fn stats(context: &Context, cache: &Cache) -> Result<(), CliError> {
     })?;
     Ok(())
 }
-
-}

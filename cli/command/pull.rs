@@ -44,8 +44,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
             text.push_str(&format!("  not in the store: {}\n", clean(output)));
         }
         if !pulled.not_made.is_empty() {
-            let names: Vec<String> =
-                pulled.not_made.iter().map(|step| clean(step.as_str())).collect();
+            let names: Vec<String> = pulled.not_made.iter().map(|step| clean(step.as_str())).collect();
             text.push_str(&format!("  not made yet: {}\n", names.join(", ")));
         }
         text

@@ -66,7 +66,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
             context.ui.tell(&round(ended, args.repeat.get()));
         }
     };
-    let report = runtime::with_signals(context.ui.clone(), |cancel| async move {
+    let report = runtime::with_signals(context.ui, |cancel| async move {
         repeat(&project, graph, &options, &cancel, tell).await
     })??;
     context.ui.result(&report, || draw(&report, context.ui.out.paint))?;

@@ -9,7 +9,9 @@ use tidemill_store::{Pushed, Pushing};
 use crate::error::EngineError;
 use crate::graph::{Graph, StepIndex};
 use crate::name::StepId;
-use crate::plan::{Decider, Decision, Foreseen, Memo, Scope, Selection, Satisfied, foresee, observe, unknown};
+use crate::plan::{
+    Decider, Decision, Foreseen, Memo, Satisfied, Scope, Selection, foresee, observe, unknown,
+};
 use crate::process::LazyWarden;
 use crate::project::Project;
 use crate::store::ProjectStore;
@@ -50,8 +52,11 @@ pub fn store(project: &Project) -> Result<&ProjectStore, EngineError> {
 pub async fn pull(project: &Project, graph: &Graph, steps: &[String]) -> Result<Pulled, EngineError> {
     store(project)?;
     let (satisfied, not_made) = current(project, graph, steps).await?;
-    let outputs = |satisfied: &Satisfied| satisfied.outputs.iter().filter_map(|(_, artifact)| artifact.clone()).collect();
-    let artifacts: Vec<Artifact> = satisfied.iter().flat_map(|(_, found)| -> Vec<Artifact> { outputs(found) }).collect();
+    let outputs = |satisfied: &Satisfied| {
+        satisfied.outputs.iter().filter_map(|(_, artifact)| artifact.clone()).collect()
+    };
+    let artifacts: Vec<Artifact> =
+        satisfied.iter().flat_map(|(_, found)| -> Vec<Artifact> { outputs(found) }).collect();
     let cache = project.cache().clone();
     let brought = tokio::task::spawn_blocking(move || cache.bring_here(&artifacts)).await;
     brought.expect("fetching does not panic")?;

@@ -8,8 +8,8 @@ use camino::Utf8PathBuf;
 use rand::Rng as _;
 use serde::Serialize;
 use tidemill_cache::{
-    Cache, Damage, Damaged, Digest, Form, IgnoreRules, Kind, Sample, SampleSize, Source, Verification,
-    VerifyReport,
+    Cache, Damage, Damaged, Digest, Form, IgnoreRules, Kind, Remedies, Sample, SampleSize, Source,
+    Verification, VerifyReport,
 };
 
 use crate::error::EngineError;
@@ -46,7 +46,7 @@ pub fn verify(project: &Project, sample: Option<Sample>, repair: bool) -> Result
         let copies: &Copies = copies.get_or_init(|| Copies::of(project));
         copies.by_digest.get(digest).cloned().unwrap_or_default()
     };
-    let repair: Option<&(dyn Fn(&Digest) -> Vec<Source> + Sync)> = if repair { Some(&sources) } else { None };
+    let repair: Option<&Remedies<'_>> = if repair { Some(&sources) } else { None };
     let report = project.cache().verify(&Verification { sample, repair })?;
     let lost: Vec<&Damage> = report.damaged.iter().filter(|damage| damage.repaired.is_none()).collect();
     let steps = if lost.is_empty() { BTreeMap::new() } else { steps(project.cache(), &lost)? };

@@ -120,7 +120,10 @@ mod tests {
         let store = open(table, &[(LEVEL, "fork"), (ACCESS, "read-only")]).unwrap().unwrap();
         let settings = store.store.settings();
         assert_eq!((settings.level, settings.access), (Level::Fork, Access::ReadOnly));
-        assert_eq!((settings.trust.as_slice(), settings.rate_limit), ([Level::Ci, Level::Fork].as_slice(), Some(1 << 20)));
+        assert_eq!(
+            (settings.trust.as_slice(), settings.rate_limit),
+            ([Level::Ci, Level::Fork].as_slice(), Some(1 << 20))
+        );
         assert!(!store.takes_results());
     }
 

@@ -56,17 +56,20 @@ pub(crate) fn connect(address: &str, environment: &Environment) -> Result<Connec
     let refused = |error: object_store::Error| wrong(address, error.to_string());
     let store: Arc<dyn ObjectStore> = match scheme {
         ObjectStoreScheme::Local => {
-            let folder = url.to_file_path().map_err(|()| wrong(address, "it names no folder of this machine"))?;
+            let folder =
+                url.to_file_path().map_err(|()| wrong(address, "it names no folder of this machine"))?;
             std::fs::create_dir_all(&folder).map_err(|error| wrong(address, error.to_string()))?;
             let folder = LocalFileSystem::new_with_prefix(folder).map_err(refused)?.with_fsync(true);
             return Ok((Arc::new(folder), Path::default()));
         }
         ObjectStoreScheme::AmazonS3 => Arc::new(s3(&url, environment)?.build().map_err(refused)?),
         ObjectStoreScheme::MicrosoftAzure => Arc::new(azure(&url, environment).build().map_err(refused)?),
-        ObjectStoreScheme::GoogleCloudStorage => Arc::new(google(&url, environment).build().map_err(refused)?),
-        ObjectStoreScheme::Http => {
-            Arc::new(http(&url, environment).map_err(|reason| wrong(address, reason))?.build().map_err(refused)?)
+        ObjectStoreScheme::GoogleCloudStorage => {
+            Arc::new(google(&url, environment).build().map_err(refused)?)
         }
+        ObjectStoreScheme::Http => Arc::new(
+            http(&url, environment).map_err(|reason| wrong(address, reason))?.build().map_err(refused)?,
+        ),
         _ => return Err(wrong(address, "no store has such an address")),
     };
     Ok((store, if scheme == ObjectStoreScheme::Http { Path::default() } else { path }))
@@ -75,7 +78,9 @@ pub(crate) fn connect(address: &str, environment: &Environment) -> Result<Connec
 /// The address as it may be shown: without a password and without a query, which may be a signature.
 #[must_use]
 pub(crate) fn shown(address: &str) -> String {
-    let Ok(mut url) = Url::parse(address) else { return address.split('?').next().unwrap_or_default().to_owned() };
+    let Ok(mut url) = Url::parse(address) else {
+        return address.split('?').next().unwrap_or_default().to_owned();
+    };
     if url.password().is_some() {
         url.set_password(Some("***")).ok();
     }
@@ -145,7 +150,10 @@ fn azure(url: &Url, environment: &Environment) -> MicrosoftAzureBuilder {
         }
     }
     let own = [
-        (AzureConfigKey::AccountName, parts.get("AccountName").or_else(|| environment.get("AZURE_STORAGE_ACCOUNT"))),
+        (
+            AzureConfigKey::AccountName,
+            parts.get("AccountName").or_else(|| environment.get("AZURE_STORAGE_ACCOUNT")),
+        ),
         (AzureConfigKey::AccessKey, parts.get("AccountKey").or_else(|| environment.get("AZURE_STORAGE_KEY"))),
         (
             AzureConfigKey::SasKey,
@@ -188,7 +196,8 @@ fn http(url: &Url, environment: &Environment) -> Result<HttpBuilder, String> {
     let mut options = client(url.scheme() == "http");
     let mut url = url.clone();
     if let Some(value) = credentials::authorization(&mut url, environment) {
-        let mut value = HeaderValue::from_str(&value).map_err(|_| "its password cannot be sent".to_owned())?;
+        let mut value =
+            HeaderValue::from_str(&value).map_err(|_| "its password cannot be sent".to_owned())?;
         value.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, value);
@@ -220,7 +229,10 @@ mod tests {
 
     #[test]
     fn a_prefix_is_kept() {
-        let environment = Environment::from([("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")].map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let environment = Environment::from(
+            [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
         let (_, prefix) = connect("s3://bucket/team/store", &environment).unwrap();
         assert_eq!(prefix, Path::from("team/store"));
     }

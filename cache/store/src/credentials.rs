@@ -37,7 +37,9 @@ pub(crate) fn aws(environment: &Environment) -> Result<Found, StoreError> {
     };
     let credentials = file("AWS_SHARED_CREDENTIALS_FILE", "credentials").map(|text| section(&text, wanted));
     let config = file("AWS_CONFIG_FILE", "config")
-        .map(|text| section(&text, &if wanted == "default" { wanted.to_owned() } else { format!("profile {wanted}") }))
+        .map(|text| {
+            section(&text, &if wanted == "default" { wanted.to_owned() } else { format!("profile {wanted}") })
+        })
         .unwrap_or_default();
     let mut found = Found::new();
     if let Some(region) = config.get("region")
@@ -54,7 +56,8 @@ pub(crate) fn aws(environment: &Environment) -> Result<Found, StoreError> {
         (Some(id), Some(secret)) => {
             found.push((AmazonS3ConfigKey::AccessKeyId, id.clone()));
             found.push((AmazonS3ConfigKey::SecretAccessKey, secret.clone()));
-            found.extend(keys.get("aws_session_token").map(|token| (AmazonS3ConfigKey::Token, token.clone())));
+            found
+                .extend(keys.get("aws_session_token").map(|token| (AmazonS3ConfigKey::Token, token.clone())));
         }
         // Single sign-on, assumed roles and processes are the tool's own affair.
         _ if !config.is_empty() || profile.is_some() => found.extend(exported(wanted, environment)?),
@@ -74,16 +77,23 @@ fn exported(profile: &str, environment: &Environment) -> Result<Found, StoreErro
     let output = match output {
         Ok(output) => output,
         Err(_) => {
-            let reason = format!("the AWS profile {profile:?} holds no keys, and there is no `aws` command to get them");
+            let reason = format!(
+                "the AWS profile {profile:?} holds no keys, and there is no `aws` command to get them"
+            );
             return Err(refused(reason));
         }
     };
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(refused(format!("`aws configure export-credentials --profile {profile}` says: {}", said.trim())));
+        return Err(refused(format!(
+            "`aws configure export-credentials --profile {profile}` says: {}",
+            said.trim()
+        )));
     }
     let Exported { access_key_id, secret_access_key, session_token } = serde_json::from_slice(&output.stdout)
-        .map_err(|_| refused("`aws configure export-credentials` printed what cannot be understood".to_owned()))?;
+        .map_err(|_| {
+            refused("`aws configure export-credentials` printed what cannot be understood".to_owned())
+        })?;
     let mut found = vec![
         (AmazonS3ConfigKey::AccessKeyId, access_key_id),
         (AmazonS3ConfigKey::SecretAccessKey, secret_access_key),
@@ -141,7 +151,7 @@ pub(crate) fn azure_cli_is_all(parts: &BTreeMap<String, String>, environment: &E
         && environment.get("PATH").is_some_and(|path| path.split(':').any(in_path))
 }
 
-/// How one shows who one is to a WebDAV server: by a token, or by a name and a password. They are taken out of the address.
+/// How one shows who one is to a `WebDAV` server: by a token, or by a name and a password. They are taken out of the address.
 pub(crate) fn authorization(url: &mut Url, environment: &Environment) -> Option<String> {
     let (user, password) = (url.username().to_owned(), url.password().map(str::to_owned));
     // An address that holds no user has nothing to take out.
@@ -150,7 +160,10 @@ pub(crate) fn authorization(url: &mut Url, environment: &Environment) -> Option<
     if let Some(token) = environment.get("TIDEMILL_STORE_TOKEN") {
         return Some(format!("Bearer {token}"));
     }
-    let user = environment.get("TIDEMILL_STORE_USER").cloned().or_else(|| Some(user).filter(|user| !user.is_empty()))?;
+    let user = environment
+        .get("TIDEMILL_STORE_USER")
+        .cloned()
+        .or_else(|| Some(user).filter(|user| !user.is_empty()))?;
     let password = environment.get("TIDEMILL_STORE_PASSWORD").cloned().or(password).unwrap_or_default();
     Some(format!("Basic {}", base64(format!("{user}:{password}").as_bytes())))
 }
@@ -172,18 +185,31 @@ mod tests {
     fn the_keys_of_a_profile_are_found() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(".aws")).unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(".aws").join(name), text).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(".aws").join(name), text).unwrap();
         write(
             "credentials",
             "[default]\naws_access_key_id = D\naws_secret_access_key=d\n\n[ team ]\naws_access_key_id = T\naws_secret_access_key = t=1\naws_session_token = s\n",
         );
-        write("config", "[default]\nregion = eu-north-1\ns3 =\n  max_queue_size = 1\n[profile team]\nregion = eu-west-1\n");
+        write(
+            "config",
+            "[default]\nregion = eu-north-1\ns3 =\n  max_queue_size = 1\n[profile team]\nregion = eu-west-1\n",
+        );
         let home = folder.path().to_str().unwrap();
         let default = aws(&environment(&[("HOME", home)])).unwrap();
-        let expected = [(AmazonS3ConfigKey::Region, "eu-north-1"), (AmazonS3ConfigKey::AccessKeyId, "D"), (AmazonS3ConfigKey::SecretAccessKey, "d")];
+        let expected = [
+            (AmazonS3ConfigKey::Region, "eu-north-1"),
+            (AmazonS3ConfigKey::AccessKeyId, "D"),
+            (AmazonS3ConfigKey::SecretAccessKey, "d"),
+        ];
         assert_eq!(default, expected.map(|(key, value)| (key, value.to_owned())));
-        let team = aws(&environment(&[("HOME", home), ("AWS_PROFILE", "team"), ("AWS_REGION", "x")])).unwrap();
-        let expected = [(AmazonS3ConfigKey::AccessKeyId, "T"), (AmazonS3ConfigKey::SecretAccessKey, "t=1"), (AmazonS3ConfigKey::Token, "s")];
+        let team =
+            aws(&environment(&[("HOME", home), ("AWS_PROFILE", "team"), ("AWS_REGION", "x")])).unwrap();
+        let expected = [
+            (AmazonS3ConfigKey::AccessKeyId, "T"),
+            (AmazonS3ConfigKey::SecretAccessKey, "t=1"),
+            (AmazonS3ConfigKey::Token, "s"),
+        ];
         assert_eq!(team, expected.map(|(key, value)| (key, value.to_owned())));
         let by_variable = aws(&environment(&[("HOME", home), ("AWS_ACCESS_KEY_ID", "V")])).unwrap();
         assert_eq!(by_variable, []);
@@ -191,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_profile_without_keys_and_without_the_tool_is_told() {
-        let error = aws(&environment(&[("HOME", "/nowhere"), ("AWS_PROFILE", "sso"), ("PATH", "/nowhere")])).unwrap_err();
+        let error = aws(&environment(&[("HOME", "/nowhere"), ("AWS_PROFILE", "sso"), ("PATH", "/nowhere")]))
+            .unwrap_err();
         assert!(error.to_string().contains("\"sso\""), "{error}");
     }
 

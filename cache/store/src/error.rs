@@ -71,9 +71,9 @@ impl StoreError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Address { .. } => {
-                Some("an address is s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX, http(s)://… or file:///FOLDER")
-            }
+            Self::Address { .. } => Some(
+                "an address is s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX, http(s)://… or file:///FOLDER",
+            ),
             Self::Access { .. } => Some(
                 "see which credentials are found with `tidemill store status`; they are those of the cloud's own tools",
             ),
@@ -84,7 +84,9 @@ impl StoreError {
             Self::Damaged { .. } | Self::Missing { .. } => {
                 Some("what is missing is made again where it is needed; `tidemill push` sends it again")
             }
-            Self::ReadOnly => Some("set `access = \"read-write\"` in [store], or unset TIDEMILL_STORE_ACCESS"),
+            Self::ReadOnly => {
+                Some("set `access = \"read-write\"` in [store], or unset TIDEMILL_STORE_ACCESS")
+            }
             Self::NoRoom { .. } => Some("make room, or `tidemill cache gc`"),
             Self::Cache(_) => None,
         }

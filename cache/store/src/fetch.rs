@@ -77,7 +77,7 @@ impl Store {
             return;
         }
         self.inner.progress.expect(wanted.iter().filter_map(|wanted| wanted.size).sum());
-        let lost = match self.try_fetch(cache, &open, wanted) {
+        let lost = match self.try_fetch(cache, &open, &wanted) {
             Ok(lost) => lost,
             Err(error) if error.is_outage() => return self.lose(&error),
             Err(error) => return self.tell(format!("nothing could be fetched: {error}")),
@@ -86,13 +86,20 @@ impl Store {
         for digest in lost {
             if session.gone.insert(digest) {
                 let error = StoreError::Missing { digest };
-                session.notices.push(format!("{error}, or not as it should be; it is made again where it is needed"));
+                session
+                    .notices
+                    .push(format!("{error}, or not as it should be; it is made again where it is needed"));
             }
         }
     }
 
     /// Fetches contents: those that could not be had.
-    fn try_fetch(&self, cache: &Cache, open: &Arc<Open>, wanted: Vec<Wanted>) -> Result<Vec<Digest>, StoreError> {
+    fn try_fetch(
+        &self,
+        cache: &Cache,
+        open: &Arc<Open>,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Digest>, StoreError> {
         let executable: HashMap<Digest, bool> =
             wanted.iter().map(|wanted| (wanted.digest, wanted.executable)).collect();
         let mut left: HashMap<Digest, Option<u64>> =
@@ -109,7 +116,8 @@ impl Store {
             let mut admitted: Result<(), StoreError> = Ok(());
             self.fetch_chunks(open, whole, |chunks| {
                 let fits = |name: &Name, bytes: &[u8]| {
-                    left.get(&name.digest).is_some_and(|size| size.is_none_or(|size| size == bytes.len() as u64))
+                    left.get(&name.digest)
+                        .is_some_and(|size| size.is_none_or(|size| size == bytes.len() as u64))
                 };
                 let contents: Vec<(Digest, bool, Vec<u8>)> = chunks
                     .into_iter()
@@ -177,7 +185,8 @@ impl Store {
                 let open = &open;
                 async move { (pack, table(&open.link, &open.layout, &pack).await) }
             };
-            let mut tables = std::pin::pin!(futures_util::stream::iter(packs).map(read).buffer_unordered(TRANSFERS * 2));
+            let mut tables =
+                std::pin::pin!(futures_util::stream::iter(packs).map(read).buffer_unordered(TRANSFERS * 2));
             while let Some((pack, table)) = tables.next().await {
                 match table?.and_then(|table| table.places()) {
                     Some(places) => open.known.learn(&pack, &places, true),
@@ -221,7 +230,8 @@ impl Store {
                     Arrived { span, bytes }
                 }
             };
-            let mut arriving = std::pin::pin!(futures_util::stream::iter(spans).map(get).buffer_unordered(TRANSFERS));
+            let mut arriving =
+                std::pin::pin!(futures_util::stream::iter(spans).map(get).buffer_unordered(TRANSFERS));
             while let Some(arrived) = arriving.next().await {
                 let sender = sender.clone();
                 // Whoever takes it may be slow, and this thread has other things to do.
@@ -327,10 +337,17 @@ impl Store {
     }
 
     /// The chunks of a content, if the list in the store makes up one of this size.
-    fn list_of(&self, open: &Arc<Open>, list: &Located, size: Option<u64>) -> Result<Option<Vec<Part>>, StoreError> {
+    fn list_of(
+        &self,
+        open: &Arc<Open>,
+        list: &Located,
+        size: Option<u64>,
+    ) -> Result<Option<Vec<Part>>, StoreError> {
         let (link, layout, list) = (open.link.clone(), open.layout.clone(), *list);
-        let Some(bytes) = self.block(async move { one(&link, &layout, &list).await })? else { return Ok(None) };
-        let sum = || bytes.as_chunks::<36>().0.iter().map(|part| length_of(part)).sum();
+        let Some(bytes) = self.block(async move { one(&link, &layout, &list).await })? else {
+            return Ok(None);
+        };
+        let sum = || bytes.as_chunks::<36>().0.iter().map(length_of).sum();
         let parts = decode_list(&bytes, size.unwrap_or_else(sum));
         Ok(parts.filter(|parts| parts.len() as u64 <= LIST_CHUNKS))
     }
@@ -341,7 +358,11 @@ fn length_of(part: &[u8; 36]) -> u64 {
 }
 
 /// One chunk by itself, if it can be had as it should be.
-pub(crate) async fn one(link: &Link, layout: &Layout, located: &Located) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) async fn one(
+    link: &Link,
+    layout: &Layout,
+    located: &Located,
+) -> Result<Option<Vec<u8>>, StoreError> {
     let (name, pack, place) = located;
     let (start, end) = (u64::from(place.offset), u64::from(place.offset) + u64::from(place.stored));
     let bytes = link.get_range(&layout.pack(pack.level, &pack.digest), start..end).await?;
@@ -359,7 +380,9 @@ async fn table(link: &Link, layout: &Layout, pack: &PackId) -> Result<Option<pac
     let path = layout.pack(pack.level, &pack.digest);
     let end = |length: u64| pack.size.saturating_sub(length)..pack.size;
     let Some(bytes) = link.get_range(&path, end(TABLE_GUESS)).await? else { return Ok(None) };
-    let Some(length) = pack::end_length(&bytes).filter(|length| *length <= pack.size) else { return Ok(None) };
+    let Some(length) = pack::end_length(&bytes).filter(|length| *length <= pack.size) else {
+        return Ok(None);
+    };
     if length <= bytes.len() as u64 {
         return Ok(pack::table(&bytes));
     }
@@ -483,7 +506,8 @@ mod tests {
 
     #[test]
     fn what_lies_close_together_comes_as_one() {
-        let pack = |text: &str| PackId { level: Level::Ci, digest: Digest::of(text.as_bytes()), size: 1 << 24 };
+        let pack =
+            |text: &str| PackId { level: Level::Ci, digest: Digest::of(text.as_bytes()), size: 1 << 24 };
         let name = |text: &str| Name::data(Digest::of(text.as_bytes()));
         let gap = u32::try_from(GAP).unwrap();
         let chunks = vec![
@@ -502,7 +526,8 @@ mod tests {
     #[test]
     fn no_request_is_larger_than_it_may_be() {
         let pack = PackId { level: Level::Ci, digest: Digest::of(b"a"), size: 1 << 26 };
-        let chunks = (0..40_u32).map(|at| (Name::data(Digest::of(&at.to_le_bytes())), pack, place(at << 20, 1 << 20)));
+        let chunks =
+            (0..40_u32).map(|at| (Name::data(Digest::of(&at.to_le_bytes())), pack, place(at << 20, 1 << 20)));
         let spans = spans(chunks.collect());
         assert!(spans.len() >= 5 && spans.iter().all(|span| span.end - span.start <= RANGE));
     }
@@ -515,7 +540,12 @@ mod tests {
         let at = |start| Place { offset: 5, stored: stored_length, raw: 20, start, length: 10 };
         let pack = PackId { level: Level::Ci, digest: Digest::of(b"a"), size: 100 };
         let names = [Name::data(Digest::of(&good)), Name::data(Digest::of(b"another"))];
-        let span = Span { pack, start: 5, end: 5 + u64::from(stored_length), chunks: vec![(names[0], at(0)), (names[1], at(10))] };
+        let span = Span {
+            pack,
+            start: 5,
+            end: 5 + u64::from(stored_length),
+            chunks: vec![(names[0], at(0)), (names[1], at(10))],
+        };
         assert_eq!(unpack(&span, &stored), (vec![(names[0], good)], vec![names[1]]));
         assert_eq!(unpack(&span, &stored[1..]), (vec![], names.to_vec()));
     }

@@ -99,7 +99,8 @@ impl Known {
         }
         let query = |connection: &Connection| {
             let mut statement = connection.prepare("SELECT digest, kind FROM chunks")?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, u8>(1)?)))?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, u8>(1)?)))?;
             rows.collect::<rusqlite::Result<HashSet<([u8; 32], u8)>>>()
         };
         let all = self.database.with(query).unwrap_or_default();
@@ -142,8 +143,8 @@ impl Known {
         self.change(|transaction| {
             for pack in packs {
                 let number = number_of(transaction, pack, false)?;
-                let mut insert =
-                    transaction.prepare_cached("INSERT OR IGNORE INTO contents (digest, pack) VALUES (?, ?)")?;
+                let mut insert = transaction
+                    .prepare_cached("INSERT OR IGNORE INTO contents (digest, pack) VALUES (?, ?)")?;
                 insert.execute(params![digest.as_bytes(), number])?;
             }
             Ok(())
@@ -247,7 +248,9 @@ impl Known {
             let mut statement =
                 connection.prepare_cached("SELECT level, there FROM results WHERE key = ? AND number = ?")?;
             statement
-                .query_row(params![key.as_bytes(), number], |row| Ok((row.get::<_, u8>(0)?, row.get::<_, i64>(1)?)))
+                .query_row(params![key.as_bytes(), number], |row| {
+                    Ok((row.get::<_, u8>(0)?, row.get::<_, i64>(1)?))
+                })
                 .optional()
         };
         let (level, there) = self.database.with(query)??;
@@ -293,7 +296,13 @@ fn number_of(connection: &Connection, pack: &PackId, is_all: bool) -> rusqlite::
 }
 
 fn place(row: &Row<'_>) -> rusqlite::Result<Place> {
-    Ok(Place { offset: row.get(0)?, stored: row.get(1)?, raw: row.get(2)?, start: row.get(3)?, length: row.get(4)? })
+    Ok(Place {
+        offset: row.get(0)?,
+        stored: row.get(1)?,
+        raw: row.get(2)?,
+        start: row.get(3)?,
+        length: row.get(4)?,
+    })
 }
 
 fn pack(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<PackId>> {

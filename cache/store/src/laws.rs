@@ -5,7 +5,9 @@ use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
-use tidemill_cache::{ActionResult, Artifact, Cache, Document, IgnoreRules, Key, NewResult, Remote as _};
+use tidemill_cache::{
+    ActionResult, Artifact, Cache, Document, IgnoreRules, Key, NewResult, Remote as _, Verification,
+};
 
 use crate::connect::Environment;
 use crate::level::Level;
@@ -85,7 +87,7 @@ fn arrives(world: &World, machine: &str, text: &str, files: &[(String, Vec<u8>)]
         assert_eq!(&fs::read(place.join(name)).unwrap(), bytes, "{name}");
     }
     assert_eq!(store.take_notices(), Vec::<String>::new());
-    assert!(cache.verify().unwrap().damaged.is_empty());
+    assert!(cache.verify(&Verification::default()).unwrap().damaged.is_empty());
 }
 
 #[test]
@@ -157,7 +159,11 @@ fn a_newer_result_counts_and_a_withdrawn_one_does_not() {
     let at_two = || world.machine("two", Level::Dev).1;
     at_two().look_up(&two, &[key]);
     // Made again on purpose: it is newer, and the others hear of it.
-    let again = NewResult { after: 1, run: "r2".into(), ..NewResult::from(result(&recipe("recipe"), two.put(b"second").unwrap())) };
+    let again = NewResult {
+        after: 1,
+        run: "r2".into(),
+        ..NewResult::from(result(&recipe("recipe"), two.put(b"second").unwrap()))
+    };
     let second = two.publish(&recipe("recipe"), again).unwrap();
     assert_eq!(second.number, 2);
     assert_eq!(at_two().push(&two, vec![second], &Pushing::default()).unwrap().results, 1);

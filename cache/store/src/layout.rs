@@ -112,7 +112,9 @@ mod tests {
         let path = layout.mark(Level::Dev, &key, 7, Mark::Withdrawn);
         assert!(path.as_ref().starts_with("team/store/dev/marks/"));
         assert_eq!(parse_mark(path.filename().unwrap()), Some((key, 7, Mark::Withdrawn)));
-        for name in ["", "x.1.later", &format!("{key}.0.later"), &format!("{key}.1"), &format!("{key}.1.later.x")] {
+        for name in
+            ["", "x.1.later", &format!("{key}.0.later"), &format!("{key}.1"), &format!("{key}.1.later.x")]
+        {
             assert_eq!(parse_mark(name), None, "{name}");
         }
     }

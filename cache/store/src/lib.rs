@@ -1,4 +1,4 @@
-//! The store of a team: an object store, a WebDAV server or a folder in which results are found by their key and contents by
+//! The store of a team: an object store, a `WebDAV` server or a folder in which results are found by their key and contents by
 //! their digest.
 //!
 //! Contents are split into chunks by their own bytes, compressed, and gathered in packs, so that what was appended to a large file
@@ -14,9 +14,9 @@ mod error;
 mod fetch;
 mod gather;
 mod known;
+mod later;
 #[cfg(test)]
 mod laws;
-mod later;
 mod layout;
 mod level;
 mod limits;

@@ -72,7 +72,12 @@ impl Link {
         }
     }
 
-    async fn get_with(&self, path: &Path, options: GetOptions, most: u64) -> Result<Option<Bytes>, StoreError> {
+    async fn get_with(
+        &self,
+        path: &Path,
+        options: GetOptions,
+        most: u64,
+    ) -> Result<Option<Bytes>, StoreError> {
         let _request = self.request().await;
         let result = match self.store.get_opts(path, options).await {
             Ok(result) => result,
@@ -87,7 +92,13 @@ impl Link {
         self.read(path, result, length, most).await.map(Some)
     }
 
-    async fn read(&self, path: &Path, result: GetResult, length: u64, most: u64) -> Result<Bytes, StoreError> {
+    async fn read(
+        &self,
+        path: &Path,
+        result: GetResult,
+        length: u64,
+        most: u64,
+    ) -> Result<Bytes, StoreError> {
         let mut stream = result.into_stream();
         let mut bytes = BytesMut::with_capacity(usize::try_from(length).unwrap_or_default());
         while let Some(part) = stream.try_next().await? {
@@ -108,7 +119,13 @@ impl Link {
     }
 
     /// Writes something if nothing lies there; whether it did.
-    pub(crate) async fn create(&self, layout: &Layout, level: Level, path: &Path, bytes: Bytes) -> Result<bool, StoreError> {
+    pub(crate) async fn create(
+        &self,
+        layout: &Layout,
+        level: Level,
+        path: &Path,
+        bytes: Bytes,
+    ) -> Result<bool, StoreError> {
         match self.put_with(path, bytes.clone(), PutMode::Create).await {
             Ok(()) => Ok(true),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
@@ -119,7 +136,7 @@ impl Link {
         }
     }
 
-    /// The same for stores that know no conditional put, but a conditional copy, as WebDAV has it (RFC 4918, 10.6).
+    /// The same for stores that know no conditional put, but a conditional copy, as `WebDAV` has it (RFC 4918, 10.6).
     async fn create_by_copy(
         &self,
         layout: &Layout,
@@ -201,5 +218,8 @@ async fn take(limiter: Option<&RateLimiter>, bytes: usize) {
 /// A range that begins where nothing is any more: what lies there was cut short.
 fn is_beyond_the_end(error: &Error) -> bool {
     let text = error.to_string();
-    text.contains("416") || text.contains("InvalidRange") || text.contains("StartTooLarge") || text.contains("Wanted range")
+    text.contains("416")
+        || text.contains("InvalidRange")
+        || text.contains("StartTooLarge")
+        || text.contains("Wanted range")
 }

@@ -41,7 +41,11 @@ impl Store {
                     let (open, trusted) = (&open, &trusted);
                     async move { (key, open.find(&key, trusted).await) }
                 };
-                futures_util::stream::iter(keys).map(look_up).buffer_unordered(REQUESTS).collect::<Vec<_>>().await
+                futures_util::stream::iter(keys)
+                    .map(look_up)
+                    .buffer_unordered(REQUESTS)
+                    .collect::<Vec<_>>()
+                    .await
             })
         };
         for (key, found) in found {

@@ -77,7 +77,7 @@ impl Table {
             for chunk in &frame.chunks {
                 let place =
                     Place { offset, stored: frame.stored, raw: frame.raw, start, length: chunk.length };
-                if !place.is_possible() || places.len() >= PACK_CHUNKS + 1 {
+                if !place.is_possible() || places.len() > PACK_CHUNKS {
                     return None;
                 }
                 places.push((Name { kind: chunk.kind, digest: Digest::from_bytes(chunk.digest) }, place));

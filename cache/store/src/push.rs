@@ -75,7 +75,12 @@ impl Store {
     ///
     /// # Errors
     /// If the store cannot be reached, or nothing may be written. What was sent until then stays.
-    pub fn push(&self, cache: &Cache, results: Vec<ActionResult>, pushing: &Pushing) -> Result<Pushed, StoreError> {
+    pub fn push(
+        &self,
+        cache: &Cache,
+        results: Vec<ActionResult>,
+        pushing: &Pushing,
+    ) -> Result<Pushed, StoreError> {
         if !self.inner.settings.writes() {
             return Err(StoreError::ReadOnly);
         }
@@ -104,7 +109,7 @@ impl Store {
                 bytes += order.contents.iter().map(|(_, size)| size).sum::<u64>();
                 round.push(order);
             }
-            self.push_round(cache, &open, round, pushing, &mut pushed)?;
+            self.push_round(cache, &open, &round, pushing, &mut pushed)?;
         }
         let stopped = orders.map(|order| (order.result.step, "it was stopped".to_owned()));
         pushed.left.extend(stopped);
@@ -115,7 +120,7 @@ impl Store {
         &self,
         cache: &Cache,
         open: &Arc<Open>,
-        round: Vec<Order>,
+        round: &[Order],
         pushing: &Pushing,
         pushed: &mut Pushed,
     ) -> Result<(), StoreError> {
@@ -130,7 +135,7 @@ impl Store {
             let absent = absent(open, &contents);
             self.inner.progress.expect(absent.iter().map(|(_, size)| size).sum());
             let broken = self.send_contents(cache, open, absent, pushing)?;
-            for Order { result, contents } in &round {
+            for Order { result, contents } in round {
                 let lost = contents.iter().find(|(digest, _)| broken.contains(digest));
                 let chunks = match lost {
                     Some((digest, _)) => Err(StoreError::Cache(CacheError::Missing { digest: *digest })),
@@ -148,7 +153,9 @@ impl Store {
         }
         pushed.left.append(&mut left);
         if pushing.is_stopped() {
-            pushed.left.extend(records.into_iter().map(|(result, _)| (result.step, "it was stopped".to_owned())));
+            pushed
+                .left
+                .extend(records.into_iter().map(|(result, _)| (result.step, "it was stopped".to_owned())));
             return Ok(());
         }
         self.send_records(cache, open, records, pushed)
@@ -156,7 +163,11 @@ impl Store {
 
     /// Whether all packs that these records name are in the store; those that are not any more are forgotten. Somebody may have
     /// removed what was old.
-    fn are_there(&self, open: &Arc<Open>, records: &[(ActionResult, Vec<Located>)]) -> Result<bool, StoreError> {
+    fn are_there(
+        &self,
+        open: &Arc<Open>,
+        records: &[(ActionResult, Vec<Located>)],
+    ) -> Result<bool, StoreError> {
         let named: HashSet<PackId> =
             records.iter().flat_map(|(_, chunks)| chunks.iter().map(|(_, pack, _)| *pack)).collect();
         let doubtful: Vec<PackId> = {

@@ -47,7 +47,8 @@ impl Record {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let number = |pack: &PackId| self.packs.binary_search(pack).expect("each chunk lies in one of the packs");
+        let number =
+            |pack: &PackId| self.packs.binary_search(pack).expect("each chunk lies in one of the packs");
         let chunk = |(name, pack, place): &Located| {
             let number = u32::try_from(number(pack)).expect("packs are few");
             (name.kind, *name.digest.as_bytes(), number, *place)
@@ -55,7 +56,11 @@ impl Record {
         let body = Body {
             result: serde_json::to_vec(&self.result).expect("a result has a form"),
             recipe: self.recipe.clone(),
-            packs: self.packs.iter().map(|pack| (pack.level.number(), *pack.digest.as_bytes(), pack.size)).collect(),
+            packs: self
+                .packs
+                .iter()
+                .map(|pack| (pack.level.number(), *pack.digest.as_bytes(), pack.size))
+                .collect(),
             chunks: self.chunks.iter().map(chunk).collect(),
         };
         codec::seal(TITLE, &codec::encode(&body))
@@ -136,7 +141,8 @@ pub(crate) mod tests {
     fn of_many_chunks_only_the_packs_are_named() {
         let record = record();
         let (name, pack, place) = record.chunks[0];
-        let many = (0..2000_u32).map(|start| (name, pack, Place { start: start % 15, offset: start, ..place }));
+        let many =
+            (0..2000_u32).map(|start| (name, pack, Place { start: start % 15, offset: start, ..place }));
         let many = Record::new(record.result, record.recipe, many.collect());
         assert_eq!((many.chunks.len(), many.packs.len()), (0, 1));
         let read = Record::decode(&many.encode(), &many.result.key, 1, &Level::ALL);

@@ -33,7 +33,8 @@ impl std::str::FromStr for Access {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let named = [Self::ReadWrite, Self::ReadOnly, Self::Off].into_iter().find(|access| access.word() == text);
+        let named =
+            [Self::ReadWrite, Self::ReadOnly, Self::Off].into_iter().find(|access| access.word() == text);
         named.ok_or_else(|| format!("{text:?} is no access; there are read-write, read-only and off"))
     }
 }

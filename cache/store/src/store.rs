@@ -47,6 +47,9 @@ pub(crate) struct Inner {
     session: Mutex<Session>,
 }
 
+/// Of each key: what is marked, of which result of which level.
+pub(crate) type Marks = HashMap<Key, Vec<(Level, u64, Mark)>>;
+
 /// A store that has answered.
 #[derive(Debug)]
 pub(crate) struct Open {
@@ -57,7 +60,7 @@ pub(crate) struct Open {
     /// Packs that were seen in the store, or sent there, by this process.
     pub(crate) confirmed: Mutex<HashSet<PackId>>,
     /// Of keys with more than one result, or with withdrawn ones.
-    pub(crate) marks: Mutex<HashMap<Key, Vec<(Level, u64, Mark)>>>,
+    pub(crate) marks: Mutex<Marks>,
 }
 
 /// What this process has found out.
@@ -197,7 +200,7 @@ impl Store {
         let link = Link::new(store, settings.rate_limit, Arc::clone(&self.inner.progress));
         let layout = Layout::new(prefix);
         let id = self.identify(&link, &layout).await?;
-        let mut marks: HashMap<Key, Vec<(Level, u64, Mark)>> = HashMap::new();
+        let mut marks = Marks::new();
         for level in self.trusted() {
             for listed in link.list(&layout.marks(level), MARKS_MOST).await? {
                 if let Some((key, number, mark)) = parse_mark(&listed.name) {

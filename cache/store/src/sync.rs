@@ -50,12 +50,14 @@ impl Store {
 impl Open {
     async fn read_indexes(&self, store: &Store, level: Level) -> Result<(), StoreError> {
         let listed = self.link.list(&self.layout.indexes(level), INDEXES_MOST).await?;
-        let unread = listed.into_iter().map(|listed| listed.name).filter(|name| !self.known.has_read(level, name));
+        let unread =
+            listed.into_iter().map(|listed| listed.name).filter(|name| !self.known.has_read(level, name));
         let read = |name: String| async move {
             let path = self.layout.index(level, &name);
             (self.link.get(&path, INDEX_MOST as u64).await, path, name)
         };
-        let mut read = std::pin::pin!(futures_util::stream::iter(unread).map(read).buffer_unordered(TRANSFERS));
+        let mut read =
+            std::pin::pin!(futures_util::stream::iter(unread).map(read).buffer_unordered(TRANSFERS));
         while let Some((bytes, path, name)) = read.next().await {
             // It may have been put together with others meanwhile.
             let Some(bytes) = bytes? else { continue };
@@ -64,16 +66,27 @@ impl Open {
                     self.known.learn_all(&packs, true);
                     self.known.note_read(level, &name);
                 }
-                None => store.tell(format!("{}; it is passed over", StoreError::damaged(&path, "it is no index"))),
+                None => {
+                    store
+                        .tell(format!("{}; it is passed over", StoreError::damaged(&path, "it is no index")));
+                }
             }
         }
         Ok(())
     }
 
     /// Writes an index of packs that are in the store.
-    pub(crate) async fn write_index(&self, level: Level, packs: &[(PackId, Table)]) -> Result<(), StoreError> {
+    pub(crate) async fn write_index(
+        &self,
+        level: Level,
+        packs: &[(PackId, Table)],
+    ) -> Result<(), StoreError> {
         for packs in packs.chunks(INDEX_PACKS) {
-            let name = format!("{:015}-{:016x}", jiff::Timestamp::now().as_millisecond(), rand::rng().random::<u64>());
+            let name = format!(
+                "{:015}-{:016x}",
+                jiff::Timestamp::now().as_millisecond(),
+                rand::rng().random::<u64>()
+            );
             self.link.put(&self.layout.index(level, &name), encode(packs).into()).await?;
             self.known.note_read(level, &name);
         }

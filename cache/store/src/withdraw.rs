@@ -20,7 +20,9 @@ impl Store {
             return Err(StoreError::ReadOnly);
         }
         let open = self.open()?;
-        let there = |(key, number): &(Key, u64)| open.known.result(key, *number).map(|(level, there)| (*key, level, there));
+        let there = |(key, number): &(Key, u64)| {
+            open.known.result(key, *number).map(|(level, there)| (*key, level, there))
+        };
         let withdrawn: Vec<(Key, Level, u64)> = results.iter().filter_map(there).collect();
         let count = withdrawn.len();
         let way = Arc::clone(&open);
@@ -56,7 +58,8 @@ impl Store {
                     at: jiff::Timestamp::now(),
                 };
                 // What is withdrawn here already stays as it is.
-                let counts = cache.results(&key).is_ok_and(|results| results.iter().any(|one| one.number == number));
+                let counts =
+                    cache.results(&key).is_ok_and(|results| results.iter().any(|one| one.number == number));
                 if counts && let Err(error) = cache.quarantine(&key, number, &withdrawal) {
                     tracing::warn!(%key, %error, "a result that was withdrawn in the store cannot be withdrawn here");
                 }

@@ -24,9 +24,8 @@ pub(super) async fn look_up(decider: &Decider<'_>, scope: &Scope, memo: &Memo) -
     let mut outputs: Vec<Option<Outputs>> = vec![None; graph.steps.len()];
     let known = cache.known_keys();
     for level in levels(decider, scope) {
-        let upstream = |producer: StepIndex| {
-            outputs[producer.get()].as_ref().map_or(Upstream::Unknown, Upstream::Known)
-        };
+        let upstream =
+            |producer: StepIndex| outputs[producer.get()].as_ref().map_or(Upstream::Unknown, Upstream::Known);
         let find = |index: &StepIndex| -> Option<(StepIndex, Key, Option<Outputs>)> {
             if let Some(entry) = memo.holds(*index) {
                 return Some((*index, entry.key, Some(entry.outputs.clone())));

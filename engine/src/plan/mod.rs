@@ -5,8 +5,8 @@
 mod command;
 mod decide;
 mod explain;
-mod fetching;
 mod facts;
+mod fetching;
 mod fingerprint;
 mod foreseen;
 mod gate;

@@ -236,7 +236,7 @@ mod linux {
         if let Some(asks) = &child.asks {
             // Another thread of its parent answers: this one's stands still.
             child.stage = Stage::Trace;
-            asks.from_now_on()?;
+            asks.begin()?;
         }
         child.stage = Stage::Usual;
         Ok(())

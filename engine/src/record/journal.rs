@@ -53,7 +53,6 @@ impl Journal {
         let folder = history.folder.join(run.as_str());
         let path = folder.join(JOURNAL);
         let io = |source| RecordError::Io { path: path.clone(), source };
-        fs::create_dir_all(&folder).map_err(io)?;
         let held = folder.join(ALIVE);
         let alive = hold(&folder).map_err(|source| RecordError::Io { path: held, source })?;
         let file = OpenOptions::new().create_new(true).append(true).open(&path).map_err(io)?;
@@ -167,7 +166,7 @@ mod tests {
         journal.file = file;
         let counts = Counts::default();
         tell(&mut journal, Event::RunFinished { outcome: Outcome::Succeeded, wall_ms: 5, counts });
-        let text = fs::read_to_string(&journal.path).unwrap();
+        let text = std::fs::read_to_string(&journal.path).unwrap();
         let events: Vec<Stamped> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let kinds: Vec<String> = events.iter().map(|stamped| format!("{:?}", stamped.event)).collect();
         assert_eq!(events.len(), 4, "{kinds:#?}");

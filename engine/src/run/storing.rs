@@ -55,7 +55,8 @@ impl Conductor {
         let cache = self.project.cache().clone();
         let Some(remote) = cache.remote().cloned() else { return Ok(false) };
         let key = execution.resolved.key;
-        let insists = self.scope.forced[step] || self.restore.contains_key(&step) || execution.expected.is_some();
+        let insists =
+            self.scope.forced[step] || self.restore.contains_key(&step) || execution.expected.is_some();
         let looks_up = self.shares_key(step) && !insists && execution.after == 0 && remote.may_know(&key);
         let mut wanted = Vec::new();
         if !self.storing.fetched.contains(&step) {

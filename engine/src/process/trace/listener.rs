@@ -22,7 +22,7 @@ pub(in crate::process) struct Asks<'a> {
 impl Asks<'_> {
     /// Puts up the filter around this thread and its descendants, for good, and sends its listener away. From then on each call that
     /// is asked about stands still until it is answered. Async-signal-safe: it makes system calls only and allocates nothing.
-    pub(in crate::process) fn from_now_on(&self) -> io::Result<()> {
+    pub(in crate::process) fn begin(&self) -> io::Result<()> {
         // SAFETY: takes numbers, and changes this thread alone.
         done(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
         let program = libc::sock_fprog {
@@ -115,7 +115,7 @@ fn receive(channel: &UnixStream) -> io::Result<Option<OwnedFd>> {
             let is_one = |head: &&libc::cmsghdr| {
                 head.cmsg_level == libc::SOL_SOCKET
                     && head.cmsg_type == libc::SCM_RIGHTS
-                    && head.cmsg_len as usize == LENGTH
+                    && head.cmsg_len == LENGTH
             };
             head.filter(is_one).map(|head| {
                 let descriptor = libc::CMSG_DATA(head).cast::<c_int>().read_unaligned();

@@ -127,7 +127,7 @@ pub fn can_trace() -> bool {
         let beginning = Beginning::of(&Trace::default())?;
         let asks = beginning.asks();
         let opens = || -> io::Result<()> {
-            asks.from_now_on()?;
+            asks.begin()?;
             std::fs::File::open("/proc/self/exe").map(drop)
         };
         let opened = std::thread::scope(|scope| {

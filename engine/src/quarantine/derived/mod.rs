@@ -102,7 +102,7 @@ impl<'a> Web<'a> {
             let made: BTreeSet<Digest> =
                 node.outputs.iter().copied().filter(|content| !read.contains(content)).collect();
             for content in &made {
-                web.makers.entry(*content).or_insert_with(Vec::new).push(place);
+                web.makers.entry(*content).or_default().push(place);
             }
             web.makes.push(made.into_iter().collect());
         }
@@ -111,7 +111,7 @@ impl<'a> Web<'a> {
             let of_interest: Vec<(Digest, Read)> =
                 web.contents_read(place).filter(|(content, _)| web.makers.contains_key(content)).collect();
             for (content, read) in of_interest {
-                web.readers.entry(content).or_insert_with(Vec::new).push((place, read));
+                web.readers.entry(content).or_default().push((place, read));
             }
         }
         web
