@@ -26,7 +26,8 @@ fn a_healthy_project_has_no_problem() {
     let answer = answer.says("ok      pipeline  story (pipeline.toml), steps: 1");
     answer.says("ok      state     .tidemill, format ").says("ok      kernel").says_nothing_of("problem ");
     let one = |subject: &str| findings(&project, 0, subject).remove(0);
-    assert_eq!(one("cache"), ("ok".to_owned(), "results: 1, contents: 1".to_owned()));
+    let (standing, said) = one("cache");
+    assert!(standing == "ok" && said.starts_with("results: 1, contents: "), "{said}");
     assert_eq!(one("shell").0, "ok");
     // It left nothing behind.
     assert_eq!(project.state_files("tmp/"), Vec::<std::path::PathBuf>::new());

@@ -316,8 +316,6 @@ open('out.txt', 'w').write('well')
 ";
     let project = traced(&format!("cat > run.py <<'END'\n{program}END\npython3 run.py"));
     project.file("deep/known", "");
-    let root = root(&project);
-    project.edit("pipeline.toml", "ROOT", &root);
     fs::write(project.root().join(OsStr::from_bytes(b"odd-\xff")), "").unwrap();
     project.tidemill(&["run"]).ok().says("odd-\u{fffd}");
     assert_eq!(project.read("out.txt"), "well");

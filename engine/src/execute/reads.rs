@@ -24,7 +24,9 @@ pub(super) fn undeclared(reads: &Reads, folder: &Utf8Path) -> Option<Undeclared>
         }
     }
     files.append(&mut others);
-    let hint = files.first().and_then(|file| hint(file));
+    // With signs in the place of letters it would not be found.
+    let is_text = |file: &&String| !file.contains(char::REPLACEMENT_CHARACTER);
+    let hint = files.iter().find(is_text).and_then(|file| hint(file));
     let more = files.len().saturating_sub(NAMED);
     files.truncate(NAMED);
     Some(Undeclared { files, more, complete: reads.complete, hint })
@@ -62,6 +64,7 @@ mod tests {
         let many = told(&files, true).unwrap();
         assert_eq!((many.files.len(), many.more, many.files[0].as_str()), (NAMED, 3, "000"));
         assert!(told(&[], true).is_none());
+        assert_eq!(told(&["/p/flats/\u{fffd}"], true).unwrap().hint, None);
         // That something may be missing is worth telling.
         assert_eq!(told(&[], false).unwrap().hint, None);
     }
