@@ -179,7 +179,7 @@ fn settling_in() {
     "#);
     answers!(project, "man pages", @r#"
     $ tidemill man pages
-    pages: 37 pages
+    pages: 44 pages
     -- exit code 0
     "#);
     answers!(project, "schema -o pipeline.schema.json", @r#"

@@ -351,8 +351,9 @@ struct ProjectFile {
     #[serde(default)]
     project: ProjectTable,
     #[serde(default)]
-    store: StoreTable,
     cache: CacheTable,
+    #[serde(default)]
+    store: StoreTable,
 }
 
 #[derive(Deserialize)]

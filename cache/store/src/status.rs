@@ -42,6 +42,14 @@ pub struct LevelStatus {
 }
 
 impl Store {
+    /// Asks the store for the first time, if it was not asked yet.
+    ///
+    /// # Errors
+    /// If it cannot be reached, refuses access, or was made by a newer version.
+    pub fn reach(&self) -> Result<(), StoreError> {
+        self.open().map(drop)
+    }
+
     /// Counts what the store holds.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod machine;
 mod pipelines;
 mod programs;
 mod state;
+mod store;
 
 pub use examine::{Examined, examine};
 pub use finding::{Fault, Finding, Report, Standing};
