@@ -32,6 +32,8 @@ pub struct Database {
     open: Mutex<Option<Open>>,
     /// Whether it was waited for in vain, and has not answered since: then nobody waits again.
     gave_up: AtomicBool,
+    /// Whether its locks do not work, which `SQLite` finds out in ten seconds, each time anew: then it is not asked any more.
+    lost: AtomicBool,
 }
 
 /// How long others who write are waited for. Where locks do not work, each query would wait that long.
@@ -65,12 +67,21 @@ impl Database {
     /// The file at this path. Nothing is opened yet.
     #[must_use]
     pub fn new(path: Utf8PathBuf, schema: Schema) -> Self {
-        Self { path, schema, open: Mutex::new(None), gave_up: AtomicBool::new(false) }
+        Self {
+            path,
+            schema,
+            open: Mutex::new(None),
+            gave_up: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
+        }
     }
 
     /// Runs a query, a second time on a new file if the first found damage; `None` if the database cannot answer.
     pub fn with<T>(&self, query: impl Fn(&Connection) -> rusqlite::Result<T>) -> Option<T> {
         let mut slot = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lost.load(Ordering::Relaxed) {
+            return None;
+        }
         if slot.as_ref().is_some_and(|open| identity(&self.path) != Some((open.device, open.inode))) {
             *slot = None;
         }
@@ -87,7 +98,7 @@ impl Database {
                 Err(error) => error,
             };
             if !is_damage(&error) {
-                self.give_up_if_busy(&error, Some(connection));
+                self.give_up(&error, Some(connection));
                 tracing::debug!(path = %self.path, %error, "the index did not answer");
                 return None;
             }
@@ -101,12 +112,16 @@ impl Database {
         if self.gave_up.load(Ordering::Relaxed) { Duration::ZERO } else { PATIENCE }
     }
 
-    /// It was waited for in vain: whoever asks next is not kept waiting.
-    fn give_up_if_busy(&self, error: &rusqlite::Error, connection: Option<&Connection>) {
-        if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) {
-            self.gave_up.store(true, Ordering::Relaxed);
-            // That it cannot be set only means that it is waited for once more.
-            connection.map(|connection| connection.busy_timeout(Duration::ZERO).ok());
+    /// If it was waited for in vain, whoever asks next is not kept waiting.
+    fn give_up(&self, error: &rusqlite::Error, connection: Option<&Connection>) {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy) => {
+                self.gave_up.store(true, Ordering::Relaxed);
+                // That it cannot be set only means that it is waited for once more.
+                connection.map(|connection| connection.busy_timeout(Duration::ZERO).ok());
+            }
+            Some(ErrorCode::FileLockingProtocolFailed) => self.lost.store(true, Ordering::Relaxed),
+            _ => {}
         }
     }
 
@@ -137,7 +152,7 @@ impl Database {
                 }
                 Err(error) if is_damage(&error) => self.move_away(&error),
                 Err(error) => {
-                    self.give_up_if_busy(&error, None);
+                    self.give_up(&error, None);
                     tracing::warn!(path = %self.path, %error, "cannot open the index; going on without it");
                     return None;
                 }
@@ -261,6 +276,20 @@ mod tests {
         other.execute_batch("COMMIT").unwrap();
         assert_eq!((add(), patience()), (Some(1), Some(20)));
         assert_eq!(bytes(&path), Some(12));
+    }
+
+    #[test]
+    fn whose_locks_do_not_work_is_not_asked_again() {
+        let scene = Scene::new();
+        let database = Database::new(scene.path("some.db"), SCHEMA);
+        let ask = |code| {
+            let failure = rusqlite::ffi::Error { code, extended_code: 0 };
+            database.with(|_| Err::<(), _>(rusqlite::Error::SqliteFailure(failure, None)))
+        };
+        assert_eq!(ask(ErrorCode::SystemIoFailure), None);
+        assert_eq!(database.with(|_| Ok(1)), Some(1));
+        assert_eq!(ask(ErrorCode::FileLockingProtocolFailed), None);
+        assert_eq!(database.with(|_| Ok(1)), None);
     }
 
     #[test]

@@ -105,7 +105,9 @@ def judge(campaign, settled, answer, error, hits, world):
         return
     if "panicked" in said or answer.code not in DOCUMENTED:
         settled.say("panic" if "panicked" in said else "exit code", f"{first_hit}: {answer}")
-    elif answer.code != 0 and not answer.stderr.strip() and not any("write(2<" in line for line in hits):
+    elif any("write(2<" in line for line in hits):
+        campaign.count("of standard error itself, whose words are not judged")
+    elif answer.code != 0 and not answer.stderr.strip():
         settled.say("silent", f"{first_hit}: {answer}")
     elif answer.code == 4 and error and ours and os.strerror(getattr(errno, error)).lower() not in said.lower():
         campaign.unclear(first_hit, answer)

@@ -88,12 +88,21 @@ def version(program):
     return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
 
+def file_system(folder):
+    """What kind of file system a folder lies on."""
+    try:
+        mounts = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return "a file system without a name"
+    return max((mount for mount in mounts if folder.is_relative_to(mount[1])), key=lambda mount: len(mount[1]))[2]
+
+
 def machine():
     """What the campaign ran on, without names."""
-    kind = subprocess.run(["stat", "-f", "-c", "%T", tempfile.gettempdir()], capture_output=True, text=True).stdout.strip()
+    kind = file_system(pathlib.Path(tempfile.gettempdir()).resolve())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     release = ".".join(platform.release().split("-")[0].split(".")[:2])
-    return f"{platform.system()} {release}, {os.cpu_count()} cores, {memory:.0f} GiB, {kind or 'unknown file system'}"
+    return f"{platform.system()} {release}, {os.cpu_count()} cores, {memory:.0f} GiB, {kind}"
 
 
 REPORT = pathlib.Path(__file__).parent / "report.jsonl"

@@ -27,7 +27,7 @@ $ tests/campaign report             # writes this page
 ## The mixed pipeline
 
 Crashes and faults meet one pipeline of ten steps: small files, a folder with an executable file, a link and an empty folder in it, a matrix and the step
-that collects it, 4.5 MiB in one file that are made from a large input, a step whose children sleep and write in pieces while another one of its children
+that collects it, 3 MiB in one file that are made from a large input, a step whose children sleep and write in pieces while another one of its children
 left its session and would go on for minutes, metrics with a gate, and an effect that appends a line to a log outside of the project. Most outputs are
 published. Each step leaves a mark outside of the project whenever it begins. Parameters are drawn from a few, so that some steps run and some are cached; in a
 seventh of the rounds the gate says no.
