@@ -43,7 +43,10 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "report",
         ],
     ),
-    ("Manage", &["models", "cache", "push", "pull", "store", "doctor", "schema", "completions", "man", "help"]),
+    (
+        "Manage",
+        &["models", "cache", "push", "pull", "store", "doctor", "schema", "completions", "man", "help"],
+    ),
 ];
 
 /// Where a command is listed that no group names.

@@ -35,6 +35,20 @@ fn a_healthy_project_has_no_problem() {
 }
 
 #[test]
+fn the_whole_answer() {
+    // What else is said depends on the machine.
+    let answer = project().tidemill(&["doctor"]).snapshot();
+    let own = ["$ ", "ok      pipeline", "-- exit"];
+    let lines: Vec<&str> =
+        answer.lines().filter(|line| own.iter().any(|own| line.starts_with(own))).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    $ tidemill doctor
+    ok      pipeline  story (pipeline.toml), steps: 1
+    -- exit code 0
+    "#);
+}
+
+#[test]
 fn where_there_is_no_project_nothing_is_made() {
     let project = Project::new();
     project.tidemill(&["doctor"]).ok().says("note    project").says("tidemill init");

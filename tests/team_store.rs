@@ -351,3 +351,34 @@ fn the_status_says_how_it_is_used_and_what_it_holds() {
     let json = project.tidemill(&["store", "status", "--json"]).ok().json();
     assert_eq!(json["levels"][1]["results"], 2);
 }
+
+#[test]
+fn the_whole_answers() {
+    let project = project(PIPELINE);
+    let status = project.tidemill(&["store", "status"]).snapshot();
+    // Its id is made by chance.
+    let status: Vec<&str> = status.lines().filter(|line| !line.starts_with("  id ")).collect();
+    insta::assert_snapshot!(status.join("\n"), @r#"
+    $ tidemill store status
+    file://[outside]/store
+      writes  as dev, after each step
+      ci      0 results, 0 packs (0 B), believed
+      dev     0 results, 0 packs (0 B), believed
+      fork    0 results, 0 packs (0 B), not believed here
+    -- exit code 0
+    "#);
+    insta::assert_snapshot!(project.tidemill(&["pull"]).snapshot(), @r#"
+    $ tidemill pull
+    outputs of 0 steps are here; 0 contents fetched (57 B)
+      not made yet: clean, train
+    -- exit code 0
+    "#);
+    project.run_executes(2);
+    insta::assert_snapshot!(project.tidemill(&["push"]).snapshot(), @r#"
+    $ tidemill push
+    0 results sent (0 B), 2 there already
+    -- exit code 0
+    "#);
+    let doctor = project.tidemill(&["doctor"]).ok().stdout;
+    assert!(doctor.contains("answers; it is used read-write, at the level dev"), "{doctor}");
+}
