@@ -164,7 +164,7 @@ fn settling_in() {
     "#);
     answers!(project, "man pages", @r#"
     $ tidemill man pages
-    pages: 34 pages
+    pages: 36 pages
     -- exit code 0
     "#);
     answers!(project, "schema -o pipeline.schema.json", @r#"
