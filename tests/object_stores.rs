@@ -11,7 +11,7 @@ outputs.numbers = { path = "numbers.txt", publish = "numbers.txt" }
 outputs.parts = { path = "parts", kind = "dir" }
 
 [steps.sum]
-run = "COUNT(sum); awk -v n=${params.n} '{ s += $1 } END { print s + n }' ${inputs.numbers} > ${outputs.sum}"
+run = "COUNT(sum); awk -v n=${params.n} '{ s += $1 } END { printf \"%.0f\\n\", s + n }' ${inputs.numbers} > ${outputs.sum}"
 inputs.numbers = "${make.numbers}"
 outputs.sum = { path = "sum.txt", publish = "sum.txt" }
 

@@ -100,11 +100,40 @@ fn the_whole_answer() {
     let project = project();
     let key = key(&project, "clean");
     let arguments = |rest: &[&str]| quarantine(&project, &[&["--key", &key[..12]], rest].concat());
-    insta::assert_snapshot!(arguments(&["--dry-run"]).snapshot(), @"");
-    insta::assert_snapshot!(arguments(&["--reason", "the sensor was wet"]).snapshot(), @"");
-    insta::assert_snapshot!(quarantine(&project, &["--list"]).snapshot(), @"");
-    insta::assert_snapshot!(project.tidemill(&["explain", "clean"]).snapshot(), @"");
-    insta::assert_snapshot!(quarantine(&project, &["--undo", "1"]).snapshot(), @"");
+    insta::assert_snapshot!(arguments(&["--dry-run"]).snapshot(), @r"
+    $ tidemill cache quarantine --key [digest] --dry-run
+    would quarantine 3 results: 1 of key [digest], 2 derived from that
+      STEP   PIPELINE  KEY           MADE                  RUN                      WHY
+      clean  story     [digest]  [time]  [run]  named
+      train  story     [digest]  [time]  [run]  read [digest] of clean
+      score  story     [digest]  [time]  [run]  read [digest] of train
+
+    nothing was changed: without --dry-run it is done
+    -- exit code 0
+    ");
+    insta::assert_snapshot!(arguments(&["--reason", "the sensor was wet"]).snapshot(), @r"
+    $ tidemill cache quarantine --key [digest] --reason the sensor was wet
+    quarantined 3 results: 1 of key [digest], 2 derived from that
+      STEP   PIPELINE  KEY           MADE                  RUN                      WHY
+      clean  story     [digest]  [time]  [run]  named
+      train  story     [digest]  [time]  [run]  read [digest] of clean
+      score  story     [digest]  [time]  [run]  read [digest] of train
+
+    the next run makes them again; `tidemill cache quarantine --undo 1` gives them back
+    -- exit code 0
+    ");
+    insta::assert_snapshot!(project.tidemill(&["explain", "clean"]).snapshot(), @r"
+    $ tidemill explain clean
+    clean would run: its result was quarantined: the sensor was wet
+      note its result was quarantined by [user] on [time]: the sensor was wet
+      now  key [digest]
+    -- exit code 0
+    ");
+    insta::assert_snapshot!(quarantine(&project, &["--undo", "1"]).snapshot(), @r"
+    $ tidemill cache quarantine --undo 1
+    quarantine 1 is undone: 3 results count again
+    -- exit code 0
+    ");
 }
 
 #[test]

@@ -366,7 +366,7 @@ fn without_its_watcher_no_traced_process_waits() {
 fn a_traced_step_is_stopped_as_any_other() {
     use crate::support::processes_of;
     use rustix::process::Signal;
-    let project = traced("echo x > OUTSIDE/begun; while true; do cat ROOT/data/secret.csv > /dev/null; done");
+    let project = traced("while true; do cat ROOT/data/secret.csv > /dev/null; echo x > OUTSIDE/begun; done");
     let mut started = project.start(&["run"]);
     started.until("the step runs", || project.outside("begun").exists().then_some(()));
     started.signal_group(Signal::INT);

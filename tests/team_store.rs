@@ -369,7 +369,7 @@ fn the_whole_answers() {
     "#);
     insta::assert_snapshot!(project.tidemill(&["pull"]).snapshot(), @r#"
     $ tidemill pull
-    outputs of 0 steps are here; 0 contents fetched (57 B)
+    outputs of 0 steps are here; 0 contents fetched (52 B)
       not made yet: clean, train
     -- exit code 0
     "#);

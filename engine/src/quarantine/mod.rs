@@ -9,6 +9,8 @@ mod assess;
 mod derived;
 mod evidence;
 mod live;
+#[cfg(test)]
+mod tests;
 
 pub use act::{Done, GivenBack, Listed, list, quarantine, undo};
 pub use assess::{Assessment, Planned, Request, Why, assess};

@@ -190,6 +190,3 @@ impl<'a> Web<'a> {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

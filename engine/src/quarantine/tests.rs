@@ -1,8 +1,13 @@
 //! What is derived, on small webs of results, and the law on random ones.
 
-use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::*;
+use jiff::Timestamp;
+use proptest::prelude::*;
+use tidemill_cache::Digest;
+
+use super::derived::{Listings, Node, Read, derived};
 
 fn content(name: &str) -> Digest {
     Digest::of(name.as_bytes())
