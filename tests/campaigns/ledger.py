@@ -57,7 +57,7 @@ class Campaign:
         """Takes what was wrong at one point."""
         self.count(f"{series}: looked at")
         for kind, text in settled.wrong:
-            self.findings.append({"series": series, "point": point, "kind": kind, "text": text[:4000]})
+            self.findings.append({"series": series, "point": point, "kind": kind, "text": text.replace(str(settled.world.base), "[world]")[:4000]})
             print(f"\n{self.name}: FOUND {kind}, {series}, {point} (in {settled.world.base})\n{text}", flush=True)
         if settled.wrong:
             # Its state is the evidence.

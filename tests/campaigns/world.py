@@ -178,7 +178,7 @@ def kill_with_descendants(pid):
     family, done = [pid], 0
     while done < len(family):
         send(family[done], signal.SIGSTOP)
-        family += children_of(family[done])
+        family += [pid for pid in children_of(family[done]) if pid not in family]
         done += 1
     for member in family:
         send(member, signal.SIGKILL)
