@@ -341,6 +341,43 @@ fn elsewhere_again(project: &Project) -> Project {
 }
 
 #[test]
+fn what_is_quarantined_here_is_found_nowhere_else() {
+    let first = project(PIPELINE);
+    first.run_executes(2);
+    let second = elsewhere(&first);
+    second.run_executes(0);
+    let said = first.tidemill(&["cache", "quarantine", "--run", "last", "--reason", "a wet sensor"]).ok();
+    let said = said.says("withdrawn in the store too: 2 results").stdout;
+    assert!(said.contains("quarantined 2 results"), "{said}");
+    elsewhere_again(&first).run_executes(2);
+    // What was made again is the newer result of its key, and found by all.
+    first.run_executes(0);
+    assert_eq!(first.counts(), "clean 2, train 2");
+}
+
+#[test]
+fn what_is_damaged_here_is_repaired_from_the_store() {
+    let project = project(PIPELINE);
+    project.run_executes(2);
+    let blob = project.blob("A LINE OF DATA\n");
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, "something else").unwrap();
+    project.tidemill(&["cache", "verify", "--repair"]).exits(4).says("repaired from the store");
+    project.tidemill(&["cache", "verify"]).ok();
+}
+
+#[test]
+fn what_a_run_let_go_is_found_and_made_again_where_it_is_needed() {
+    let first = project(&PIPELINE.replace("[steps.clean]\n", "[steps.clean]\nkeep = \"final\"\n"));
+    first.run_executes(2);
+    let second = elsewhere(&first);
+    second.run_executes(0);
+    assert_eq!(second.read("model.txt"), first.read("model.txt"));
+    second.run(&["--set", "alpha=2"]).ok();
+    assert_eq!(second.read("model.txt"), "model of\nA LINE OF DATA\n2\n");
+}
+
+#[test]
 fn the_status_says_how_it_is_used_and_what_it_holds() {
     let project = project(PIPELINE);
     project.run_executes(2);

@@ -162,7 +162,7 @@ impl Cache {
         }
     }
 
-    fn ensure_here(&self, blobs: &[Blob]) -> Result<Vec<Stamp>, CacheError> {
+    pub(crate) fn ensure_here(&self, blobs: &[Blob]) -> Result<Vec<Stamp>, CacheError> {
         match self.ensure_in_place(blobs) {
             Err(error) if error.is_absence() && self.put_back_any(self.lacking(blobs)?.into_iter())? => {
                 self.ensure_in_place(blobs)

@@ -29,12 +29,14 @@ pub enum Remedy {
         /// Where it lies.
         path: Utf8PathBuf,
     },
+    /// The store of the team.
+    Store,
 }
 
 impl Cache {
     /// Makes a blob good again that was removed because it was damaged; none if its content is nowhere to be had.
     ///
-    /// The places are asked in the order of what they cost: a remote store has its place here, after all that lies on this machine.
+    /// The places are asked in the order of what they cost: the store of the team after all that lies on this machine.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -43,7 +45,7 @@ impl Cache {
         blob: Blob,
         sources: impl FnOnce(&Digest) -> Vec<Source>,
     ) -> Result<Option<Remedy>, CacheError> {
-        if self.mend_from_twin(blob)? {
+        if self.is_sound_here(blob)? {
             return Ok(Some(Remedy::Twin));
         }
         for source in sources(&blob.digest) {
@@ -51,11 +53,13 @@ impl Cache {
                 return Ok(Some(Remedy::Copy { path }));
             }
         }
-        Ok(None)
+        let is_there = self.bring_blobs(&[blob]) && self.is_sound_here(blob)?;
+        Ok(is_there.then_some(Remedy::Store))
     }
 
-    fn mend_from_twin(&self, blob: Blob) -> Result<bool, CacheError> {
-        match self.ensure(&[blob]) {
+    /// Whether a blob is here, or could be made from its twin.
+    fn is_sound_here(&self, blob: Blob) -> Result<bool, CacheError> {
+        match self.ensure_here(&[blob]) {
             Ok(_) => Ok(true),
             // It is gone, or was tampered with so that only its bytes tell.
             Err(CacheError::Missing { .. } | CacheError::Changed { .. }) => Ok(false),

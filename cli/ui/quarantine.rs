@@ -1,6 +1,6 @@
 //! Quarantines as people read them: what is taken out and why, what rests on it, and what to do about that.
 
-use tidemill_engine::quarantine::{Assessment, Done, GivenBack, Listed, Planned, Why};
+use tidemill_engine::quarantine::{Assessment, Done, GivenBack, Listed, Planned, Told, Why};
 use tidemill_engine::withdrawn::{Because, Named, described};
 
 use super::style::{Paint, Tone};
@@ -17,6 +17,18 @@ pub(crate) fn planned(assessment: &Assessment, done: Option<&Done>, paint: Paint
         text.push_str(&results(&assessment.results));
     }
     text.push_str(&resting(assessment, paint));
+    match done.and_then(|done| done.store.as_ref()) {
+        Some(Told::Withdrawn(0)) | None => {}
+        Some(Told::Withdrawn(number)) => {
+            text.push_str(&format!("\nwithdrawn in the store too: {}\n", count(*number, "result")));
+        }
+        Some(Told::Nothing(reason)) => {
+            text.push_str(&format!(
+                "\nthe store was not told: {}; the same once more tells it\n",
+                clean(reason)
+            ));
+        }
+    }
     match done {
         None if assessment.results.is_empty() => {}
         None => text.push_str("\nnothing was changed: without --dry-run it is done\n"),

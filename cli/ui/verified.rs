@@ -41,6 +41,7 @@ fn fate<'a>(
 ) -> String {
     match &damage.repaired {
         Some(Remedy::Twin) => "  repaired from its twin".to_owned(),
+        Some(Remedy::Store) => "  repaired from the store".to_owned(),
         Some(Remedy::Copy { path }) => format!("  repaired from {}", relative(path)),
         None => match found.steps.get(&damage.path) {
             Some(steps) if !steps.is_empty() => {

@@ -6,11 +6,7 @@ use tidemill_cache::{Artifact, Key};
 use crate::error::EngineError;
 use crate::graph::{self, Graph, Outline, Step, StepIndex};
 use crate::name::{OutputName, StepId};
-use crate::plan::{
-    Decider, Decision, Foreseen, Foresight, Memo, Satisfied, Scope, Selection, foresee, is_let_go, observe,
-    unknown,
-};
-use crate::process::LazyWarden;
+use crate::plan::{Decision, Foreseen, Satisfied, Selection, foresee_now, is_let_go, unknown};
 use crate::project::Project;
 use crate::record::{History, RunRecord, StepRecord};
 
@@ -97,13 +93,7 @@ async fn satisfied(
     index: StepIndex,
 ) -> Result<Result<Box<Satisfied>, String>, EngineError> {
     let selection = Selection { until: vec![graph.step(index).id.to_string()], ..Selection::default() };
-    let scope = Scope::of(graph, &selection)?;
-    let warden = LazyWarden::new(project.program(), project.state());
-    let observations = observe(project, graph, &warden).await?;
-    let decider = Decider::new(project, graph, &observations, &warden);
-    let memo = Memo::open(project, graph, &observations, &scope);
-    let Foresight { mut foreseen, .. } = foresee(&decider, &scope, &memo).await?;
-    warden.shutdown().await;
+    let mut foreseen = foresee_now(project, graph, &selection).await?;
     Ok(match foreseen.swap_remove(index.get()) {
         Foreseen::Decided(Decision::Satisfied(satisfied)) => Ok(satisfied),
         Foreseen::Decided(Decision::Execute(execution)) | Foreseen::Shared(_, execution) => {

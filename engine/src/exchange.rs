@@ -9,10 +9,7 @@ use tidemill_store::{Pushed, Pushing};
 use crate::error::EngineError;
 use crate::graph::{Graph, StepIndex};
 use crate::name::StepId;
-use crate::plan::{
-    Decider, Decision, Foreseen, Memo, Satisfied, Scope, Selection, foresee, observe, unknown,
-};
-use crate::process::LazyWarden;
+use crate::plan::{Decision, Foreseen, Satisfied, Selection, foresee_now};
 use crate::project::Project;
 use crate::store::ProjectStore;
 
@@ -51,6 +48,8 @@ pub fn store(project: &Project) -> Result<&ProjectStore, EngineError> {
 /// If there is no store, a step does not exist, or the cache cannot be read.
 pub async fn pull(project: &Project, graph: &Graph, steps: &[String]) -> Result<Pulled, EngineError> {
     store(project)?;
+    // What is fetched is not taken for garbage meanwhile.
+    let _using = project.cache().running()?;
     let (satisfied, not_made) = current(project, graph, steps).await?;
     let outputs = |satisfied: &Satisfied| {
         satisfied.outputs.iter().filter_map(|(_, artifact)| artifact.clone()).collect()
@@ -113,6 +112,8 @@ pub async fn push_all(project: &Project, pushing: &Pushing) -> Result<Sent, Engi
 }
 
 async fn send(project: &Project, mut keys: Vec<Key>, pushing: &Pushing) -> Result<Pushed, EngineError> {
+    // What is sent is not taken for garbage meanwhile.
+    let _using = project.cache().running()?;
     keys.sort_unstable();
     keys.dedup();
     let mut results: Vec<ActionResult> = Vec::with_capacity(keys.len());
@@ -131,18 +132,7 @@ async fn current(
     steps: &[String],
 ) -> Result<(Vec<(StepIndex, Satisfied)>, Vec<StepId>), EngineError> {
     let selection = Selection { until: steps.to_vec(), ..Selection::default() };
-    let scope = Scope::of(graph, &selection)?;
-    for name in steps {
-        if !graph.steps.iter().any(|step| is_named(step, name)) {
-            return Err(unknown(graph, name));
-        }
-    }
-    let warden = LazyWarden::new(project.program(), project.state());
-    let observations = observe(project, graph, &warden).await?;
-    let decider = Decider::new(project, graph, &observations, &warden).at_once();
-    let memo = Memo::open(project, graph, &observations, &scope);
-    let foreseen = foresee(&decider, &scope, &memo).await?.foreseen;
-    warden.shutdown().await;
+    let foreseen = foresee_now(project, graph, &selection).await?;
     let (mut satisfied, mut not_made) = (Vec::new(), BTreeSet::new());
     for (place, foreseen) in foreseen.into_iter().enumerate() {
         let index = StepIndex::new(place);

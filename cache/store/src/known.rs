@@ -257,6 +257,18 @@ impl Known {
         Some((Level::of_number(level)?, u64::try_from(there).ok()?))
     }
 
+    /// Forgets that a result is in the store.
+    pub(crate) fn forget_result(&self, key: &Key, level: Level, there: u64) {
+        let there = i64::try_from(there).unwrap_or(i64::MAX);
+        self.change(|transaction| {
+            transaction.execute(
+                "DELETE FROM results WHERE key = ? AND level = ? AND there = ?",
+                params![key.as_bytes(), level.number(), there],
+            )?;
+            Ok(())
+        });
+    }
+
     /// The numbers here of a result in the store.
     pub(crate) fn numbers_here(&self, key: &Key, level: Level, there: u64) -> Vec<u64> {
         let there = i64::try_from(there).unwrap_or(i64::MAX);

@@ -127,12 +127,10 @@ impl Link {
         bytes: Bytes,
     ) -> Result<bool, StoreError> {
         match self.put_with(path, bytes.clone(), PutMode::Create).await {
-            Ok(()) => Ok(true),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
             Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => {
                 self.create_by_copy(layout, level, path, bytes).await
             }
-            Err(error) => Err(error.into()),
+            created => was_created(created),
         }
     }
 
@@ -154,11 +152,7 @@ impl Link {
         if let Err(error) = self.store.delete(&temporary).await {
             tracing::debug!(%temporary, %error, "a temporary file stays in the store");
         }
-        match copied {
-            Ok(()) => Ok(true),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        was_created(copied)
     }
 
     async fn put_with(&self, path: &Path, bytes: Bytes, mode: PutMode) -> Result<(), Error> {
@@ -195,6 +189,15 @@ impl Link {
     async fn request(&self) -> tokio::sync::SemaphorePermit<'_> {
         self.progress.request();
         self.requests.acquire().await.expect("nobody closes it")
+    }
+}
+
+/// Whether something was written that was not to be written over.
+fn was_created(written: Result<(), Error>) -> Result<bool, StoreError> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -75,8 +75,11 @@ impl Store {
             }
         }
         open.known.learn_all(&packs, false);
-        for artifact in record.result.artifacts() {
-            open.known.learn_content(artifact.digest, &record.packs);
+        // Where all chunks are named, nothing else is there.
+        if record.chunks.is_empty() {
+            for artifact in record.result.artifacts() {
+                open.known.learn_content(artifact.digest, &record.packs);
+            }
         }
         let key = record.result.key;
         let kept = cache.take_over(&record.recipe, record.result)?;

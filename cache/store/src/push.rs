@@ -52,7 +52,9 @@ impl Pushing {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    fn is_stopped(&self) -> bool {
+    /// Whether it was stopped.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 }
@@ -64,13 +66,6 @@ struct Order {
 }
 
 impl Store {
-    /// Whether a result is known to be in the store.
-    #[must_use]
-    pub fn has_result(&self, result: &ActionResult) -> bool {
-        let open = self.open_if_there();
-        open.is_some_and(|open| open.known.result(&result.key, result.number).is_some())
-    }
-
     /// Sends results with their recipes and contents.
     ///
     /// # Errors
@@ -92,10 +87,8 @@ impl Store {
                 pushed.there += 1;
                 continue;
             }
-            match contents_of(cache, &result) {
-                Ok(contents) => orders.push(Order { result, contents }),
-                Err(error) => pushed.left.push((result.step, error.to_string())),
-            }
+            let contents = contents_of(cache, &result)?;
+            orders.push(Order { result, contents });
         }
         if orders.is_empty() {
             return Ok(pushed);
@@ -129,29 +122,20 @@ impl Store {
         contents.sort_unstable();
         contents.dedup_by_key(|(digest, _)| *digest);
         let mut records = Vec::new();
-        let mut left = Vec::new();
         for _ in 0..TRIES {
-            (records, left) = (Vec::new(), Vec::new());
+            records.clear();
             let absent = absent(open, &contents);
             self.inner.progress.expect(absent.iter().map(|(_, size)| size).sum());
             let broken = self.send_contents(cache, open, absent, pushing)?;
             for Order { result, contents } in round {
-                let lost = contents.iter().find(|(digest, _)| broken.contains(digest));
-                let chunks = match lost {
-                    Some((digest, _)) => Err(StoreError::Cache(CacheError::Missing { digest: *digest })),
-                    None => self.places(open, contents),
-                };
-                match chunks {
-                    Ok(chunks) => records.push((result.clone(), chunks)),
-                    Err(error) if error.is_outage() => return Err(error),
-                    Err(error) => left.push((result.step.clone(), error.to_string())),
-                }
+                let (sound, _): (Vec<_>, Vec<_>) =
+                    contents.iter().copied().partition(|(digest, _)| !broken.contains(digest));
+                records.push((result.clone(), self.places(open, &sound)?));
             }
             if pushing.is_stopped() || self.are_there(open, &records)? {
                 break;
             }
         }
-        pushed.left.append(&mut left);
         if pushing.is_stopped() {
             pushed
                 .left
@@ -225,7 +209,7 @@ impl Store {
         }
     }
 
-    /// Where all chunks of these contents lie.
+    /// Where the chunks of these contents lie; of those that are nowhere, nothing.
     fn places(&self, open: &Arc<Open>, contents: &[(Digest, u64)]) -> Result<Vec<Located>, StoreError> {
         let data: Vec<Name> = contents.iter().map(|(digest, _)| Name::data(*digest)).collect();
         let mut located = Vec::new();
@@ -234,20 +218,16 @@ impl Store {
                 located.push(found);
                 continue;
             }
-            let missing = || StoreError::Missing { digest: *digest };
-            let list = open.known.find(&Name::list(*digest)).ok_or_else(missing)?;
-            let store = self.clone();
+            let Some(list) = open.known.find(&Name::list(*digest)) else { continue };
             let (link, layout) = (open.link.clone(), open.layout.clone());
-            let bytes = store.block(async move { crate::fetch::one(&link, &layout, &list).await })?;
-            let parts = decode_list(&bytes.ok_or_else(missing)?, *size).ok_or_else(missing)?;
+            let bytes = self.block(async move { crate::fetch::one(&link, &layout, &list).await })?;
+            let Some(parts) = bytes.and_then(|bytes| decode_list(&bytes, *size)) else { continue };
             if parts.len() as u64 > LIST_CHUNKS {
-                return Err(missing());
+                continue;
             }
             let names: Vec<Name> = parts.iter().map(|part| Name::data(part.digest)).collect();
             located.push(list);
-            for found in open.known.find_all(&names) {
-                located.push(found.ok_or_else(missing)?);
-            }
+            located.extend(open.known.find_all(&names).into_iter().flatten());
         }
         Ok(located)
     }
@@ -355,11 +335,15 @@ fn absent(open: &Open, contents: &[(Digest, u64)]) -> Vec<(Digest, u64)> {
     absent
 }
 
-/// All contents of a result's outputs and of its log.
+/// All contents of a result's outputs and of its log, as far as they can be told: a result is true also where bytes of it are gone, and
+/// whoever needs them makes them again.
 fn contents_of(cache: &Cache, result: &ActionResult) -> Result<Vec<(Digest, u64)>, CacheError> {
     let mut contents = Vec::new();
     for artifact in result.artifacts() {
-        contents.extend(cache.contents(artifact)?);
+        match cache.contents(artifact) {
+            Err(CacheError::Missing { .. }) => {}
+            other => contents.extend(other?),
+        }
     }
     contents.sort_unstable();
     contents.dedup_by_key(|(digest, _)| *digest);

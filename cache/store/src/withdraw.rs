@@ -31,6 +31,8 @@ impl Store {
                 let mark = way.layout.mark(level, &key, number, Mark::Withdrawn);
                 way.link.create(&way.layout, level, &mark, Vec::new().into()).await?;
                 way.note_mark(key, level, number, Mark::Withdrawn);
+                // If it comes to count here again, it is sent again, under another number.
+                way.known.forget_result(&key, level, number);
             }
             Ok(count)
         })

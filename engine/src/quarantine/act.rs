@@ -21,6 +21,32 @@ pub struct Done {
     pub quarantine: Option<u64>,
     /// How many results were withdrawn now.
     pub new: usize,
+    /// What the store of the team was told, if there is one that may be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<Told>,
+}
+
+/// What the store of the team was told.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Told {
+    /// So many of the results were there, and do not count there any more.
+    Withdrawn(usize),
+    /// Nothing, and why; the same quarantine once more tells it.
+    Nothing(String),
+}
+
+impl Done {
+    fn new(project: &Project, assessment: Assessment, quarantine: Option<u64>, new: usize) -> Self {
+        let store = project.store().filter(|store| store.store.settings().writes());
+        let results: Vec<(Key, u64)> =
+            assessment.results.iter().map(|planned| (planned.key, planned.number)).collect();
+        let store = store.filter(|_| !results.is_empty()).map(|store| match store.store.withdraw(&results) {
+            Ok(count) => Told::Withdrawn(count),
+            Err(error) => Told::Nothing(error.to_string()),
+        });
+        Self { assessment, quarantine, new, store }
+    }
 }
 
 /// What was given back.
@@ -77,7 +103,7 @@ pub fn quarantine(project: &Project, request: &Request, reason: &str) -> Result<
         };
         let nothing = assessment.results.is_empty() && assessment.models.is_empty();
         if is_old || nothing {
-            return Ok(Done { assessment, quarantine: number, new });
+            return Ok(Done::new(project, assessment, number, new));
         }
         let withdrawal =
             Withdrawal { reason: reason.to_owned(), by: project.user().to_owned(), at: Timestamp::now() };
@@ -96,7 +122,7 @@ pub fn quarantine(project: &Project, request: &Request, reason: &str) -> Result<
         let changed = before.and_then(|before| cache.keys_changed_since(&before));
         let marked: Vec<Key> = fresh().map(|planned| planned.key).collect();
         if changed.is_some_and(|changed| is_same(changed, marked)) {
-            return Ok(Done { assessment, quarantine: number, new });
+            return Ok(Done::new(project, assessment, number, new));
         }
     }
 }

@@ -12,6 +12,6 @@ mod live;
 #[cfg(test)]
 mod tests;
 
-pub use act::{Done, GivenBack, Listed, list, quarantine, undo};
+pub use act::{Done, GivenBack, Listed, Told, list, quarantine, undo};
 pub use assess::{Assessment, Planned, Request, Why, assess};
 pub use live::{LiveEffect, LiveEndpoint, LiveModel};

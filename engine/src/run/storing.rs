@@ -2,6 +2,7 @@
 //! found, and sends what was made.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use tidemill_cache::ActionResult;
 use tidemill_store::{Later, Pushed, StoreError, Transfer};
@@ -14,6 +15,9 @@ use crate::execute::Urgency;
 use crate::graph::Graph;
 use crate::plan::{Content, Decision, Execution, Foreseen, Outputs, absent};
 use crate::project::Project;
+
+/// A wait for the store that takes longer is told.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a run has to do with the store.
 #[derive(Debug, Default)]
@@ -125,11 +129,18 @@ impl Conductor {
         if let Some(later) = self.storing.later.take() {
             let (pushing, cancel) = (later.pushing(), self.cancel.clone());
             let mut sent = std::pin::pin!(tokio::task::spawn_blocking(|| later.finish()));
-            let sent = tokio::select! {
-                sent = &mut sent => sent,
-                () = cancel.at_least(Urgency::Terminate) => {
-                    pushing.stop();
-                    sent.await
+            let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
+            let mut is_told = false;
+            let sent = loop {
+                tokio::select! {
+                    sent = &mut sent => break sent,
+                    () = &mut patience, if !is_told => {
+                        is_told = true;
+                        let message = "sending what was made to the store; Ctrl-C leaves the rest to `tidemill push`";
+                        self.teller.tell(Event::Notice { message: message.to_owned() });
+                        self.teller.flush();
+                    }
+                    () = cancel.at_least(Urgency::Terminate), if !pushing.is_stopped() => pushing.stop(),
                 }
             };
             if let Some(message) = unsent(&sent.expect("sending does not panic")) {
