@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const CRATES: [&str; 6] = ["cache", "cache/store", "engine", "steps", "server", "."];
 
 /// The rooms of the engine; each may know those before it only. First the vocabulary, then the way of the data.
-const ROOMS: [&str; 34] = [
+const ROOMS: [&str; 35] = [
     "few",
     "keep",
     "sandbox",
@@ -42,6 +42,7 @@ const ROOMS: [&str; 34] = [
     "debug",
     "repeat",
     "doctor",
+    "fuzz",
 ];
 
 /// The longest file that a reader can be asked to read.

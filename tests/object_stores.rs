@@ -1,4 +1,4 @@
-//! The store of a team on real object stores: S3 and Azure. What a store does is told in `team_store`; here it is the same over the wire.
+//! The store of a team on real object stores: S3, Azure and `WebDAV`. What a store does is told in `team_store`; here it is the same over the wire.
 
 use std::fs;
 
@@ -53,16 +53,61 @@ fn on_azure() {
 }
 
 #[test]
-fn whoever_has_no_right_is_told_and_works_on() {
-    let mut project = Project::with(PIPELINE);
-    let store = ObjectStore::s3(&project.outside("s3"));
+fn on_webdav() {
+    let project = Project::with(PIPELINE);
+    let store = ObjectStore::webdav(&project.outside("webdav"));
+    works(&store, project);
+}
+
+/// What is made at the same time goes into folders that are not there yet: some are made by several at once.
+#[test]
+fn many_at_once_make_the_folders_of_webdav() {
+    let mut first = Project::with(&steps("a"));
+    let store = ObjectStore::webdav(&first.outside("webdav"));
+    store.serve(&mut first);
+    first.tidemill(&["store", "status"]).ok();
+    let second = first.checkout("second");
+    second.pipeline(&steps("b"));
+    let running = [&first, &second].map(|project| project.start(&["run"]));
+    for (project, running) in [&first, &second].into_iter().zip(running) {
+        project.answer_of(running).ok().says("24 results sent");
+    }
+    let status = first.tidemill(&["store", "status", "--json"]).ok().json();
+    assert_eq!(status["levels"][1]["results"], 48);
+}
+
+/// A pipeline of many steps that wait for nothing.
+fn steps(name: &str) -> String {
+    let step = |n| {
+        let name = format!("{name}{n}");
+        format!("[steps.{name}]\nrun = \"echo {name} > ${{outputs.out}}\"\noutputs.out = \"{name}.txt\"\n\n")
+    };
+    (0..24).map(step).collect()
+}
+
+/// Whoever cannot say who he is reads in a warning why the store is not used, and what he makes stays here.
+fn is_told(store: &ObjectStore, mut project: Project, secret: &str) {
     store.serve(&mut project);
-    project.variable("AWS_SECRET_ACCESS_KEY", "not-the-secret");
-    let answer = project.tidemill(&["run"]).ok();
-    assert!(answer.stderr.contains("the store refuses access"), "{}", answer.stderr);
-    assert!(!answer.stderr.contains("not-the-secret"), "{}", answer.stderr);
-    let refused = project.tidemill(&["push"]).exits(4);
-    assert!(refused.stderr.contains("credentials"), "{}", refused.stderr);
+    project.variable(secret, "not-the-secret");
+    let answer = project.tidemill(&["run"]).ok().says("the store refuses access");
+    answer.says_nothing_of("not-the-secret");
+    project.tidemill(&["push"]).exits(4).says("credentials");
+    store.serve(&mut project);
+    project.tidemill(&["push"]).ok().says("2 results sent");
+}
+
+#[test]
+fn whoever_has_no_right_on_s3_is_told_and_works_on() {
+    let project = Project::with(PIPELINE);
+    let store = ObjectStore::s3(&project.outside("s3"));
+    is_told(&store, project, "AWS_SECRET_ACCESS_KEY");
+}
+
+#[test]
+fn whoever_has_no_right_on_webdav_is_told_and_works_on() {
+    let project = Project::with(PIPELINE);
+    let store = ObjectStore::webdav(&project.outside("webdav"));
+    is_told(&store, project, "TIDEMILL_STORE_PASSWORD");
 }
 
 #[test]
@@ -125,4 +170,11 @@ fn a_bad_line_to_azure_costs_time_and_nothing_else() {
     let project = Project::with(PIPELINE);
     let store = ObjectStore::azure(&project.outside("azure"));
     survives(&store, project, 2);
+}
+
+#[test]
+fn a_bad_line_to_webdav_costs_time_and_nothing_else() {
+    let project = Project::with(PIPELINE);
+    let store = ObjectStore::webdav(&project.outside("webdav"));
+    survives(&store, project, 3);
 }

@@ -45,6 +45,8 @@ mod condemned;
 mod discard;
 mod durable;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod gc;
 #[cfg(test)]
 mod gc_laws;

@@ -13,6 +13,8 @@ pub mod exchange;
 pub mod execute;
 pub mod failure;
 pub mod few;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod garbage;
 pub mod graph;
 pub mod interface;

@@ -411,6 +411,14 @@ fn read_project_file(root: &Utf8Path) -> Result<ProjectFile, ProjectError> {
     }
 }
 
+/// Reads the text of a project file, for a fuzzer.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn try_project_file(text: &str) {
+    if let Ok(file) = toml::from_str::<ProjectFile>(text) {
+        let _ = (file.cache.policy(), file.store.open(&BTreeMap::new(), Utf8Path::new("/nowhere")));
+    }
+}
+
 /// What the project file says.
 fn configured(root: &Utf8Path) -> Result<ProjectFile, EngineError> {
     match read_project_file(root) {

@@ -17,7 +17,7 @@ pub(crate) struct Encoded {
 
 /// Which output to send, and how.
 pub(crate) struct Wanted {
-    name: String,
+    pub(crate) name: String,
     binary: bool,
 }
 

@@ -12,6 +12,8 @@ mod decode;
 mod encode;
 mod endpoints;
 mod follow;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod metrics;
 mod protocol;
 mod routes;

@@ -8,6 +8,8 @@ mod deploy;
 mod effect;
 mod error;
 mod evaluate;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod ingest;
 mod nearest;
 mod predict;

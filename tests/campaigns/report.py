@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+from .fuzz import PARSERS
 from .ledger import REPORT
 
 PAGE = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "campaign.md"
@@ -19,6 +20,7 @@ it draws comes from `--seed`; when a process is killed at a moment, the machine 
 $ tests/campaign crash              # 500 kills at random moments; then one before each named point
 $ tests/campaign faults             # calls that fail; small disks, read-only places, limits, times that jump
 $ tests/campaign concurrency        # 1,000 rounds of eight runs at once
+$ tests/campaign fuzz               # 30 minutes of a processor for each parser of bytes from outside
 $ tests/campaign report             # writes this page
 ```
 
@@ -70,6 +72,29 @@ executed exactly once, in whatever pipeline of the state it occurs; all eight ex
 reckoning in the script gives. In some of the rounds one of the eight is killed: what it was executing may be executed once more.""",
 }
 
+FUZZ = """
+## Fuzz
+
+libFuzzer (through cargo-fuzz) tries each parser of bytes that come from outside. None may panic, take more than ten seconds or a GiB of memory, nor break its laws:
+what is read is canonical, no path leads out, places lie in what they are places of, a mistake can be shown where it is. Behind a digest, what is tried is sealed first, so
+that the fuzzer comes to what lies behind it. What reaches other code than the rest is kept in `fuzz/corpus`, and all found cases with it; the unit tests of each crate
+(`src/fuzz.rs`) try all of it again.
+
+"""
+
+
+def fuzzed(newest):
+    rows = "| parser | what it reads | minutes of a processor | inputs | edges of the code | kept | found |\n|---|---|---|---|---|---|---|\n"
+    for name, what in PARSERS.items():
+        line = newest.get(f"fuzz: {name}")
+        if line is None:
+            rows += f"| `{name}` | {what} | not played yet | | | | |\n"
+            continue
+        counts = line["counts"]
+        spent = line["notes"].get("minutes of a processor", 0)
+        rows += f"| `{name}` | {what} | {spent} | {counts['inputs']:,} | {counts['edges']:,} | {counts['kept']:,} | {found(line['findings'])} |\n"
+    return rows
+
 
 def write():
     newest = {}
@@ -80,6 +105,7 @@ def write():
     for name, what in WHAT.items():
         text += f"\n## {name.capitalize()}\n\n{what}\n\n"
         text += table(newest[name]) if name in newest else "Not played yet.\n"
+    text += FUZZ + fuzzed(newest)
     text += "\n" + FINDINGS.read_text(encoding="utf-8")
     PAGE.write_text(text, encoding="utf-8")
     return 0

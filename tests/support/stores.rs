@@ -1,4 +1,4 @@
-//! Real object stores on loopback: an S3 server and a server for Azure's blobs. They go away with the story.
+//! Real object stores on loopback: an S3 server, a server for Azure's blobs and a `WebDAV` server. They go away with the story.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -28,7 +28,7 @@ pub(crate) struct ObjectStore {
 impl ObjectStore {
     /// An S3 server with one bucket, whose files lie below this folder.
     pub(crate) fn s3(folder: &Path) -> Self {
-        let program = setup("setup-stores");
+        let program = setup("setup-stores", &[]);
         fs::create_dir_all(folder.join("bucket")).unwrap();
         let port = free_port();
         let child = quiet(Command::new(program.trim()))
@@ -47,7 +47,7 @@ impl ObjectStore {
 
     /// A server for Azure's blobs with one container, whose files lie below this folder.
     pub(crate) fn azure(folder: &Path) -> Self {
-        let node = PathBuf::from(setup("setup-node").trim());
+        let node = PathBuf::from(setup("setup-node", &[]).trim());
         let port = free_port();
         let child = quiet(Command::new("node"))
             .arg(node.join("node_modules/azurite/dist/src/blob/main.js"))
@@ -69,19 +69,43 @@ impl ObjectStore {
         store
     }
 
+    /// A `WebDAV` server, whose files lie below this folder. The folders of the address are not there.
+    pub(crate) fn webdav(folder: &Path) -> Self {
+        let python = setup("setup", &["webdav"]);
+        let (files, settings) = (folder.join("files"), folder.join("settings.json"));
+        fs::create_dir_all(&files).unwrap();
+        let port = free_port();
+        let said = serde_json::json!({
+            "host": "127.0.0.1",
+            "port": port,
+            "provider_mapping": { "/": files },
+            "simple_dc": { "user_mapping": { "*": { "story": { "password": "the-secret-of-the-story" } } } },
+            "http_authenticator": { "accept_basic": true, "accept_digest": false, "default_to_digest": false },
+        });
+        fs::write(&settings, said.to_string()).unwrap();
+        let child = quiet(Command::new(python.trim()))
+            .args(["-m", "wsgidav.server.server_cli", "--quiet", "--config"])
+            .arg(&settings)
+            .spawn()
+            .unwrap();
+        let variables = vec![
+            ("TIDEMILL_STORE_USER", "story".to_owned()),
+            ("TIDEMILL_STORE_PASSWORD", "the-secret-of-the-story".to_owned()),
+        ];
+        Self { child, url: format!("http://127.0.0.1:{port}/team/store"), variables, port }.ready()
+    }
+
     /// Makes it the store of a project.
     pub(crate) fn serve(&self, project: &mut Project) {
-        project.file("tidemill.toml", format!("[store]\nurl = \"{}\"\n", self.url));
-        for (name, value) in &self.variables {
-            project.variable(name, value);
-        }
+        self.serve_through(project, self.port);
     }
 
     /// The same, but whoever talks to it goes through this port.
     pub(crate) fn serve_through(&self, project: &mut Project, port: u16) {
-        self.serve(project);
+        let through = |text: &str| text.replace(&format!(":{}", self.port), &format!(":{port}"));
+        project.file("tidemill.toml", format!("[store]\nurl = \"{}\"\n", through(&self.url)));
         for (name, value) in &self.variables {
-            project.variable(name, &value.replace(&format!(":{}", self.port), &format!(":{port}")));
+            project.variable(name, &through(value));
         }
     }
 
@@ -100,8 +124,8 @@ impl Drop for ObjectStore {
 }
 
 /// What a script that sets something up prints.
-fn setup(script: &str) -> String {
-    let output = Command::new(Path::new(TESTS).join(script)).output().unwrap();
+fn setup(script: &str, arguments: &[&str]) -> String {
+    let output = Command::new(Path::new(TESTS).join(script)).args(arguments).output().unwrap();
     assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

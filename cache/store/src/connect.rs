@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::client::ClientOptions;
+use object_store::client::{
+    ClientOptions, HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService,
+    ReqwestConnector,
+};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::http::HttpBuilder;
 use object_store::local::LocalFileSystem;
@@ -17,6 +22,7 @@ use url::Url;
 
 use crate::credentials;
 use crate::error::StoreError;
+use crate::link::Asked;
 
 /// The variables of the user's environment.
 pub type Environment = BTreeMap<String, String>;
@@ -29,7 +35,7 @@ const READ: Duration = Duration::from_secs(30);
 const REQUEST: Duration = Duration::from_secs(900);
 
 /// An object store, and the prefix below which everything lies.
-pub(crate) type Connected = (Arc<dyn ObjectStore>, Path);
+pub(crate) type Connected = (Asked, Path);
 
 /// Whether an address can be one; nothing is asked.
 ///
@@ -60,7 +66,7 @@ pub(crate) fn connect(address: &str, environment: &Environment) -> Result<Connec
                 url.to_file_path().map_err(|()| wrong(address, "it names no folder of this machine"))?;
             std::fs::create_dir_all(&folder).map_err(|error| wrong(address, error.to_string()))?;
             let folder = LocalFileSystem::new_with_prefix(folder).map_err(refused)?.with_fsync(true);
-            return Ok((Arc::new(folder), Path::default()));
+            return Ok((Asked { store: Arc::new(folder), by_folder: false }, Path::default()));
         }
         ObjectStoreScheme::AmazonS3 => Arc::new(s3(&url, environment)?.build().map_err(refused)?),
         ObjectStoreScheme::MicrosoftAzure => Arc::new(azure(&url, environment).build().map_err(refused)?),
@@ -72,7 +78,7 @@ pub(crate) fn connect(address: &str, environment: &Environment) -> Result<Connec
         ),
         _ => return Err(wrong(address, "no store has such an address")),
     };
-    Ok((store, if scheme == ObjectStoreScheme::Http { Path::default() } else { path }))
+    Ok((Asked { store, by_folder: scheme == ObjectStoreScheme::Http }, path))
 }
 
 /// The address as it may be shown: without a password and without a query, which may be a signature.
@@ -192,9 +198,11 @@ fn google(url: &Url, environment: &Environment) -> GoogleCloudStorageBuilder {
     }
 }
 
+/// A `WebDAV` server: all of it, so that also the folders of the address are made where they are missing.
 fn http(url: &Url, environment: &Environment) -> Result<HttpBuilder, String> {
     let mut options = client(url.scheme() == "http");
     let mut url = url.clone();
+    url.set_path("/");
     if let Some(value) = credentials::authorization(&mut url, environment) {
         let mut value =
             HeaderValue::from_str(&value).map_err(|_| "its password cannot be sent".to_owned())?;
@@ -203,7 +211,46 @@ fn http(url: &Url, environment: &Environment) -> Result<HttpBuilder, String> {
         headers.insert(AUTHORIZATION, value);
         options = options.with_default_headers(headers);
     }
-    Ok(HttpBuilder::new().with_url(url).with_retry(retry()).with_client_options(options))
+    Ok(HttpBuilder::new()
+        .with_url(url)
+        .with_retry(retry())
+        .with_client_options(options)
+        .with_http_connector(ToWebDav))
+}
+
+/// Makes the clients for `WebDAV` servers.
+#[derive(Debug)]
+struct ToWebDav;
+
+impl HttpConnector for ToWebDav {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(WebDav(ReqwestConnector::default().connect(options)?)))
+    }
+}
+
+/// A client for which a folder that somebody else made in the meantime is made: many write at once.
+#[derive(Debug)]
+struct WebDav(HttpClient);
+
+impl HttpService for WebDav {
+    fn call<'client, 'answer>(
+        &'client self,
+        request: HttpRequest,
+    ) -> BoxFuture<'answer, Result<HttpResponse, HttpError>>
+    where
+        'client: 'answer,
+        Self: 'answer,
+    {
+        Box::pin(async move {
+            let makes_folder = request.method() == "MKCOL";
+            let mut response = self.0.execute(request).await?;
+            // So says a server that something is there (RFC 4918, 9.3.1).
+            if makes_folder && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+                *response.status_mut() = StatusCode::CREATED;
+            }
+            Ok(response)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -233,7 +280,10 @@ mod tests {
             [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
-        let (_, prefix) = connect("s3://bucket/team/store", &environment).unwrap();
-        assert_eq!(prefix, Path::from("team/store"));
+        for address in ["s3://bucket/team/store", "http://host/team/store", "https://ada:pw@host/team/store/"]
+        {
+            let (_, prefix) = connect(address, &environment).unwrap();
+            assert_eq!(prefix, Path::from("team/store"), "{address}");
+        }
     }
 }

@@ -75,7 +75,7 @@ impl StoreError {
                 "an address is s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX, http(s)://… or file:///FOLDER",
             ),
             Self::Access { .. } => Some(
-                "see which credentials are found with `tidemill store status`; they are those of the cloud's own tools",
+                "docs/store.md says where the credentials come from: for a cloud from where its own tools have them, for WebDAV from TIDEMILL_STORE_USER and TIDEMILL_STORE_PASSWORD, or TIDEMILL_STORE_TOKEN",
             ),
             Self::Unreachable { .. } => {
                 Some("nothing is lost: what was made is here, and `tidemill push` sends it later")
@@ -131,8 +131,11 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// One line of a length that people read, without the query of an address, which may hold a signature.
+/// One line of a length that people read, without the query of an address, which may hold a signature, and without the page that a
+/// server shows in a browser.
 fn shortened(text: &str) -> String {
+    let page = ["<!doctype", "<html"].iter().filter_map(|start| text.to_ascii_lowercase().find(start)).min();
+    let text = text[..page.unwrap_or(text.len())].trim_end_matches([':', ' ', '\n', '\r']);
     let line = text.split_whitespace().map(without_query).collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(400) {
         Some((end, _)) => format!("{}…", &line[..end]),

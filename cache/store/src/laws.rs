@@ -171,6 +171,27 @@ fn of_what_is_damaged_here_only_the_result_is_sent() {
 }
 
 #[test]
+fn a_result_that_cannot_be_read_makes_room_for_one_that_can() {
+    let world = World::new();
+    let key = Key::of_recipe(&recipe("recipe"));
+    let send = |machine: &str| {
+        let (cache, store) = world.machine(machine, Level::Dev);
+        store.look_up(&cache, &[key]);
+        let found = cache.result(&key).unwrap().is_some();
+        let made = publish(&cache, "recipe", &cache.put(b"made").unwrap());
+        (found, store.push(&cache, vec![made], &Pushing::default()).unwrap().results)
+    };
+    assert_eq!(send("one"), (false, 1));
+    let name = key.to_string();
+    let record = world.path("store/dev/results").join(&name[..2]).join(format!("{name}.1"));
+    let mut bytes = fs::read(&record).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&record, bytes).unwrap();
+    assert_eq!(send("two"), (false, 1));
+    assert_eq!(send("three"), (true, 0));
+}
+
+#[test]
 fn a_newer_result_counts_and_a_withdrawn_one_does_not() {
     let world = World::new();
     let (one, store) = world.machine("one", Level::Dev);

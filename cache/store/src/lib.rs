@@ -12,6 +12,8 @@ mod connect;
 mod credentials;
 mod error;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod gather;
 mod known;
 mod later;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use leaky_bucket::RateLimiter;
 use object_store::path::Path;
 use object_store::{
-    Error, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+    Error, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode,
+    PutOptions, PutPayload,
 };
 use rand::Rng as _;
 use tokio::sync::Semaphore;
@@ -19,10 +20,20 @@ use crate::level::Level;
 use crate::limits::REQUESTS;
 use crate::progress::Progress;
 
+/// An object store, and how it is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    /// Each question about what lies there is of one folder: many `WebDAV` servers refuse to tell of all below it (RFC 4918, 9.1), and
+    /// others leave it out.
+    pub(crate) by_folder: bool,
+}
+
 /// The way to an object store.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
     store: Arc<dyn ObjectStore>,
+    by_folder: bool,
     requests: Arc<Semaphore>,
     up: Option<Arc<RateLimiter>>,
     down: Option<Arc<RateLimiter>>,
@@ -39,10 +50,18 @@ pub(crate) struct Listed {
     pub(crate) size: u64,
 }
 
+impl Listed {
+    fn of(object: &ObjectMeta) -> Self {
+        Self { name: object.location.filename().unwrap_or_default().to_owned(), size: object.size }
+    }
+}
+
 impl Link {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, rate: Option<u64>, progress: Arc<Progress>) -> Self {
+    pub(crate) fn new(asked: Asked, rate: Option<u64>, progress: Arc<Progress>) -> Self {
+        let Asked { store, by_folder } = asked;
         let limiter = || rate.map(|rate| Arc::new(limiter(rate)));
-        Self { store, requests: Arc::new(Semaphore::new(REQUESTS)), up: limiter(), down: limiter(), progress }
+        let requests = Arc::new(Semaphore::new(REQUESTS));
+        Self { store, by_folder, requests, up: limiter(), down: limiter(), progress }
     }
 
     /// What lies at a path; none if nothing does.
@@ -167,18 +186,16 @@ impl Link {
 
     /// What lies below a folder, at most so much of it.
     pub(crate) async fn list(&self, folder: &Path, most: usize) -> Result<Vec<Listed>, StoreError> {
+        if self.by_folder {
+            return self.list_by_folder(folder, most).await;
+        }
         let _request = self.request().await;
         let mut stream = self.store.list(Some(folder));
         let mut listed = Vec::new();
         loop {
             match stream.try_next().await {
-                Ok(Some(object)) if listed.len() < most => {
-                    let name = object.location.filename().unwrap_or_default().to_owned();
-                    listed.push(Listed { name, size: object.size });
-                }
-                Ok(Some(_)) => {
-                    return Err(StoreError::damaged(folder, format!("it holds more than {most} objects")));
-                }
+                Ok(Some(object)) if listed.len() < most => listed.push(Listed::of(&object)),
+                Ok(Some(_)) => return Err(too_many(folder, most)),
                 Ok(None) => return Ok(listed),
                 Err(Error::NotFound { .. }) => return Ok(listed),
                 Err(error) => return Err(error.into()),
@@ -186,10 +203,50 @@ impl Link {
         }
     }
 
+    /// The same, one folder at a question.
+    async fn list_by_folder(&self, top: &Path, most: usize) -> Result<Vec<Listed>, StoreError> {
+        let (mut listed, mut folders, mut asked) = (Vec::new(), vec![top.clone()], 0);
+        while !folders.is_empty() {
+            asked += folders.len();
+            let answers: Vec<(Vec<Listed>, Vec<Path>)> = futures_util::stream::iter(folders)
+                .map(|folder| self.list_one(folder))
+                .buffer_unordered(REQUESTS)
+                .try_collect()
+                .await?;
+            folders = Vec::new();
+            for (objects, below) in answers {
+                listed.extend(objects);
+                folders.extend(below);
+            }
+            if listed.len() + asked + folders.len() > most {
+                return Err(too_many(top, most));
+            }
+        }
+        Ok(listed)
+    }
+
+    /// What lies in one folder, and the folders in it.
+    async fn list_one(&self, folder: Path) -> Result<(Vec<Listed>, Vec<Path>), StoreError> {
+        let _request = self.request().await;
+        let there = match self.store.list_with_delimiter(Some(&folder)).await {
+            Ok(there) => there,
+            Err(Error::NotFound { .. }) => return Ok((Vec::new(), Vec::new())),
+            Err(error) => return Err(error.into()),
+        };
+        // By their names: a server behind another one may know them under other paths.
+        let names = there.common_prefixes.iter().filter_map(Path::filename);
+        let below = names.map(|name| folder.clone().join(name)).collect();
+        Ok((there.objects.iter().map(Listed::of).collect(), below))
+    }
+
     async fn request(&self) -> tokio::sync::SemaphorePermit<'_> {
         self.progress.request();
         self.requests.acquire().await.expect("nobody closes it")
     }
+}
+
+fn too_many(folder: &Path, most: usize) -> StoreError {
+    StoreError::damaged(folder, format!("it holds more than {most} objects"))
 }
 
 /// Whether something was written that was not to be written over.
@@ -221,7 +278,7 @@ async fn take(limiter: Option<&RateLimiter>, bytes: usize) {
 /// A range that begins where nothing is any more: what lies there was cut short.
 fn is_beyond_the_end(error: &Error) -> bool {
     let text = error.to_string();
-    text.contains("416")
+    text.contains("status code: 416")
         || text.contains("InvalidRange")
         || text.contains("StartTooLarge")
         || text.contains("Wanted range")

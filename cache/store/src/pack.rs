@@ -15,7 +15,7 @@ use crate::chunks::{Kind, Name};
 use crate::codec;
 use crate::limits::{FRAME_MOST, PACK, PACK_CHUNKS, PACK_MOST, TABLE_MOST};
 
-const MAGIC: &[u8; 8] = b"TIDEPAK1";
+pub(crate) const MAGIC: &[u8; 8] = b"TIDEPAK1";
 /// The length of what ends a pack.
 pub(crate) const TRAILER: u64 = 16;
 

@@ -16,6 +16,7 @@ use crate::error::StoreError;
 use crate::gather::{Gatherer, Stop, names_of};
 use crate::known::{Located, PackId};
 use crate::layout::Mark;
+use crate::level::Level;
 use crate::limits::{INDEX_PACKS, LIST_CHUNKS, RECORD_MOST, REQUESTS, TRANSFERS};
 use crate::pack::{Pack, Table};
 use crate::record::Record;
@@ -298,13 +299,21 @@ impl Store {
                 open.note_mark(key, level, number, Mark::Later);
             }
             let path = open.layout.result(level, &key, number);
-            if open.link.create(&open.layout, level, &path, bytes.into()).await? {
+            let bytes = bytes::Bytes::from(bytes);
+            if open.link.create(&open.layout, level, &path, bytes.clone()).await? {
                 open.known.note_result(&key, here, level, number);
                 return Ok(Sent::New);
             }
             if !is_another {
+                let there = open.link.get(&path, RECORD_MOST).await;
                 open.known.note_result(&key, here, level, number);
-                return Ok(Sent::There);
+                if matches!(there, Ok(Some(there)) if Record::decode(&there, &key, number, &Level::ALL).is_some())
+                {
+                    return Ok(Sent::There);
+                }
+                // What cannot be read serves nobody, and would stay in the way of what can for ever.
+                open.link.put(&path, bytes).await?;
+                return Ok(Sent::New);
             }
             number += 1;
         }

@@ -16,7 +16,7 @@ use crate::limits::{INDEX_MOST, INDEX_PACKS, TRANSFERS};
 use crate::pack::Table;
 use crate::store::{Open, Store};
 
-const TITLE: &str = "tidemill index 1";
+pub(crate) const TITLE: &str = "tidemill index 1";
 /// More indexes than this are no indexes.
 const INDEXES_MOST: usize = 1_000_000;
 
@@ -95,19 +95,23 @@ impl Open {
 }
 
 fn encode(packs: &[(PackId, Table)]) -> Vec<u8> {
+    codec::seal(TITLE, &codec::compress(&body(packs)))
+}
+
+pub(crate) fn body(packs: &[(PackId, Table)]) -> Vec<u8> {
     let listed = |(pack, table): &(PackId, Table)| Listed {
         digest: *pack.digest.as_bytes(),
         size: pack.size,
         table: table.clone(),
     };
     let listed: Vec<Listed> = packs.iter().map(listed).collect();
-    codec::seal(TITLE, &codec::compress(&codec::encode(&listed)))
+    codec::encode(&listed)
 }
 
 type Packs = Vec<(PackId, Vec<(crate::chunks::Name, crate::pack::Place)>)>;
 
 /// The packs of a level that an index lists.
-fn decode(bytes: &[u8], level: Level) -> Option<Packs> {
+pub(crate) fn decode(bytes: &[u8], level: Level) -> Option<Packs> {
     let body = codec::decompress(codec::open(TITLE, bytes)?, INDEX_MOST)?;
     let listed: Vec<Listed> = codec::decode(&body)?;
     let pack = |listed: Listed| {

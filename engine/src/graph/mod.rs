@@ -41,7 +41,7 @@ mod drawn;
 #[cfg(test)]
 mod edits;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use expression::{EvaluateError, Expression, ExpressionError};
 pub use glob::{GlobError, glob};

@@ -8,9 +8,9 @@ use crate::graph::{Action, Graph, Piece, Source, load};
 use crate::interface::{Catalog, Field, InputPort, Interface, OutputKind, OutputPort, Standing, WithProblem};
 use crate::spec::{Diagnostics, LoadRequest};
 
-pub(super) struct Two(Vec<Interface>);
+pub(crate) struct Two(Vec<Interface>);
 
-pub(super) fn catalog() -> Two {
+pub(crate) fn catalog() -> Two {
     let port = |name, kind| OutputPort { name, path: name, kind, optional: false, doc: "" };
     let input = |name, many| InputPort { name, required: true, many, doc: "rows" };
     let fit = Interface {

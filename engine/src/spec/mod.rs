@@ -42,6 +42,8 @@ pub(crate) use model::{
 pub(crate) use read::{LARGEST, read};
 pub(crate) use shell::quote;
 pub(crate) use template::{Name, Part, RunWord, Template};
+#[cfg(any(test, fuzzing))]
+pub(crate) use template::{Piece, split};
 pub(crate) use tree::{Span, inside, single_value};
 pub(crate) use value::{noun, text};
 
