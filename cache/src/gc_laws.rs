@@ -160,10 +160,10 @@ proptest! {
         }
         prop_assert_eq!(scene.cache.verify(&Verification::default()).unwrap().damaged, []);
         for key in &roots.keys {
-            if let Some(result) = scene.cache.result(key).unwrap() {
-                for artifact in result.artifacts() {
-                    prop_assert!(scene.cache.available(artifact).unwrap());
-                }
+            let result = scene.cache.result(key).unwrap();
+            prop_assert!(result.is_some(), "what is kept is gone");
+            for artifact in result.iter().flat_map(|result| result.artifacts()) {
+                prop_assert!(scene.cache.available(artifact).unwrap());
             }
         }
         let trash = scene.cache.inner.layout.trash();
@@ -189,6 +189,21 @@ fn beside_a_run_nothing_is_removed_and_the_next_collection_does_it() {
     assert_eq!((third.objects, third.results), (3, 1));
     assert!(scene.cache.result(&key).unwrap().is_none());
     assert!(!scene.cache.available(&artifact).unwrap());
+}
+
+/// It was not known yet what would stay of what he did.
+#[test]
+fn who_lived_when_it_was_planned_and_has_ended_since_loses_nothing() {
+    let scene = Scene::new();
+    let running = scene.another_process().running().unwrap();
+    let artifact = folder(&scene, &[1]);
+    let result = scene.cache.publish(&recipe(1), new_result(0, artifact.clone())).unwrap();
+    let plan = scene.cache.gc_plan(&Roots::default()).unwrap();
+    drop(running);
+    let report = scene.another_process().gc(&plan).unwrap();
+    assert_eq!((report.objects, report.results), (0, 0));
+    assert_eq!(scene.another_process().result(&key_of(1)).unwrap(), Some(result));
+    assert!(scene.another_process().available(&artifact).unwrap());
 }
 
 #[test]

@@ -97,7 +97,12 @@ impl Cache {
             }
         }
         let wanted: Vec<Incoming> = wanted.into_values().collect();
-        let staged = each(&wanted, |incoming| self.stage(incoming))?;
+        wanted.chunks(at_once()).try_for_each(|some| self.take_in_at_once(some))
+    }
+
+    /// The same for so many that all of them can be open.
+    fn take_in_at_once(&self, incoming: &[Incoming]) -> Result<(), CacheError> {
+        let staged = each(incoming, |incoming| self.stage(incoming))?;
         let defers = self.may_defer();
         if !defers {
             self.sync(&staged)?;
@@ -186,6 +191,12 @@ impl Cache {
         let metadata = staged.file.metadata().map_err(CacheError::io("read", &path))?;
         Ok((path, Stamp::of(&metadata), staged.blob.digest))
     }
+}
+
+/// How many files are open at once while they become blobs: a part of what this process may have open, for others do so beside it.
+fn at_once() -> usize {
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    usize::try_from(most.unwrap_or(u64::MAX) / 16).unwrap_or(usize::MAX).clamp(16, 2048)
 }
 
 /// Writes a new file: its stamp.

@@ -1,0 +1,32 @@
+//! What every engine can do, and what it promises.
+
+use async_trait::async_trait;
+
+use crate::{Batch, BatchId, ExecutorError, States, Ticket};
+
+/// An engine that runs commands.
+///
+/// - **Submitted once.** A batch that is there already is not submitted again, whoever submitted it, also if he never heard that
+///   he had. So after an error, and after a crash, the same batch may be submitted again.
+/// - **Found again.** Whoever knows the id of a batch finds its jobs, also from another process and another machine.
+/// - **Ended means ended.** When a job is told to have ended, nothing of it runs any more, as far as the engine knows.
+/// - **Once ended, always ended**, and each time in the same way, until it is forgotten by us or by the engine.
+/// - **Secrets** in the variables of a job are seen by its user and by root only.
+#[async_trait]
+pub trait Executor: Send + Sync {
+    /// Submits those jobs of a batch that are not there yet. After an error any of them may be there: whoever submits the batch again
+    /// gets the rest.
+    async fn submit(&self, batch: &Batch) -> Result<(), ExecutorError>;
+
+    /// The states of all jobs of these batches that the engine knows, asked for at once.
+    async fn status(&self, batches: &[BatchId]) -> Result<States, ExecutorError>;
+
+    /// Asks jobs to end: with SIGTERM, and after some seconds with SIGKILL. That they have ended is seen in their states.
+    async fn cancel(&self, jobs: &[Ticket]) -> Result<(), ExecutorError>;
+
+    /// The end of what a job printed, 64 KiB of it at most; nothing if it has not printed anything.
+    async fn log(&self, job: &Ticket) -> Result<Vec<u8>, ExecutorError>;
+
+    /// Removes what the engine keeps of batches that have ended, as far as it lets one.
+    async fn forget(&self, batches: &[BatchId]) -> Result<(), ExecutorError>;
+}

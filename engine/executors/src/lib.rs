@@ -1,0 +1,23 @@
+//! Commands that run elsewhere, on engines that exist: a thin, dependable client of each. It knows no step, no key and no store.
+//!
+//! What is submitted has a ticket that the submitter chose and wrote down before. So whatever happens to him, what runs can be
+//! found again by it, and is never submitted twice. Retrying, polling and giving up are the affair of who asks.
+
+mod batch;
+mod error;
+mod executor;
+mod keeper;
+mod resources;
+mod shell;
+mod slurm;
+mod ssh;
+mod state;
+
+pub use batch::{Batch, BatchId, InvalidBatchId, Job, Ticket};
+pub use error::ExecutorError;
+pub use executor::Executor;
+pub use resources::Resources;
+pub use shell::Shell;
+pub use slurm::{Slurm, SlurmSettings};
+pub use ssh::Ssh;
+pub use state::{End, State, States};

@@ -1,0 +1,79 @@
+//! Slurm, by its own commands, here or on a login node. Nothing of it is linked: these commands are the same for ten years.
+
+mod parse;
+mod script;
+
+use async_trait::async_trait;
+
+use self::script::Scripts;
+use crate::shell::{Printed, one_line};
+use crate::{Batch, BatchId, Executor, ExecutorError, Shell, States, Ticket};
+
+/// What a Slurm is asked for, beside what a job needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SlurmSettings {
+    /// The partition.
+    pub partition: Option<String>,
+    /// The account that pays.
+    pub account: Option<String>,
+    /// The quality of service.
+    pub qos: Option<String>,
+    /// Environment modules that are loaded first.
+    pub modules: Vec<String>,
+    /// More options of `sbatch`, as they are.
+    pub options: Vec<String>,
+    /// A folder that login node and compute nodes share; the user's cache folder if none is named.
+    pub folder: Option<String>,
+}
+
+/// A Slurm cluster.
+#[derive(Debug, Clone)]
+pub struct Slurm {
+    shell: Shell,
+    scripts: Scripts,
+}
+
+impl Slurm {
+    /// The cluster that has its commands there.
+    ///
+    /// # Errors
+    /// If a setting cannot be one.
+    pub fn new(shell: Shell, settings: &SlurmSettings) -> Result<Self, ExecutorError> {
+        Ok(Self { shell, scripts: Scripts::new(settings)? })
+    }
+
+    async fn run(&self, script: &str) -> Result<Vec<u8>, ExecutorError> {
+        let Printed { code, stdout, stderr } = self.shell.run(script).await?;
+        match code {
+            Some(0) => Ok(stdout),
+            _ => Err(parse::error(self.shell.name(), &one_line(&stderr))),
+        }
+    }
+}
+
+#[async_trait]
+impl Executor for Slurm {
+    async fn submit(&self, batch: &Batch) -> Result<(), ExecutorError> {
+        self.run(&self.scripts.submit(batch)?).await.map(drop)
+    }
+
+    async fn status(&self, batches: &[BatchId]) -> Result<States, ExecutorError> {
+        let answer = self.run(&self.scripts.status(batches)).await?;
+        parse::states(&answer).ok_or_else(|| ExecutorError::Unintelligible {
+            engine: self.shell.name().to_owned(),
+            answer: one_line(&String::from_utf8_lossy(&answer)),
+        })
+    }
+
+    async fn cancel(&self, jobs: &[Ticket]) -> Result<(), ExecutorError> {
+        self.run(&self.scripts.cancel(jobs)).await.map(drop)
+    }
+
+    async fn log(&self, job: &Ticket) -> Result<Vec<u8>, ExecutorError> {
+        self.run(&self.scripts.log(job)).await
+    }
+
+    async fn forget(&self, batches: &[BatchId]) -> Result<(), ExecutorError> {
+        self.run(&self.scripts.forget(batches)).await.map(drop)
+    }
+}

@@ -1,0 +1,146 @@
+//! What Slurm and the folders of its jobs say.
+
+use std::collections::BTreeMap;
+
+use crate::{End, ExecutorError, State, States, Ticket};
+
+/// What is known of one job.
+#[derive(Debug, Default)]
+struct Known<'a> {
+    /// Slurm's state, its nodes and its reason, as long as Slurm remembers.
+    slurm: Option<(&'a str, &'a str, &'a str)>,
+    /// A mark, the exit code and what Slurm said of the end, if the job has a folder.
+    folder: Option<(&'a str, &'a str, &'a str)>,
+}
+
+/// The states of jobs, if the answer is whole.
+pub(super) fn states(answer: &[u8]) -> Option<States> {
+    let text = str::from_utf8(answer).ok()?;
+    let body = text.strip_suffix("whole\n")?;
+    let mut known: BTreeMap<Ticket, Known<'_>> = BTreeMap::new();
+    for line in body.lines() {
+        let mut words = line.splitn(5, '|');
+        let (source, name) = (words.next()?, words.next()?);
+        let (batch, job) = name.split_once('.')?;
+        let rest = (words.next()?, words.next()?, words.next()?);
+        // Another job of the user may have any name; ours are ours.
+        let (Ok(batch), Ok(job)) = (batch.parse(), job.parse()) else { continue };
+        let known = known.entry(Ticket { batch, job }).or_default();
+        match source {
+            "slurm" => known.slurm = Some(rest),
+            "folder" => known.folder = Some(rest),
+            _ => return None,
+        }
+    }
+    known.into_iter().map(|(ticket, known)| Some((ticket, state(&known)?))).collect()
+}
+
+fn state(known: &Known<'_>) -> Option<State> {
+    if let Some((state, nodes, reason)) = known.slurm {
+        let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty() && text != "None");
+        match state {
+            "PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT" | "RESV_DEL_HOLD" => {
+                return Some(State::Queued { reason: said(reason) });
+            }
+            "CONFIGURING" | "RUNNING" | "COMPLETING" | "SUSPENDED" | "SIGNALING" | "STAGE_OUT"
+            | "STOPPED" | "RESIZING" => return Some(State::Running { host: said(nodes) }),
+            _ => {}
+        }
+    }
+    let slurm = known.slurm.map_or("", |(state, ..)| state);
+    let (mark, code, verdict) = known.folder.unwrap_or_default();
+    let verdict = if verdict.is_empty() { slurm } else { verdict };
+    let end = match (mark, verdict, code) {
+        ("cancelled", ..) => End::Cancelled,
+        (_, "PREEMPTED", _) => End::Preempted,
+        (_, "NODE_FAIL", _) => End::NodeLost,
+        (_, "OUT_OF_MEMORY", _) => End::OutOfMemory,
+        (_, "TIMEOUT" | "DEADLINE", _) | ("late", ..) => End::TimedOut,
+        (_, "CANCELLED", _) => End::Cancelled,
+        (_, "BOOT_FAIL" | "LAUNCH_FAILED" | "RECONFIG_FAIL" | "REVOKED", _) => {
+            End::NotStarted { reason: format!("Slurm says {verdict}") }
+        }
+        // Slurm has forgotten it, and nobody has written down how it ended.
+        (_, _, "") if known.slurm.is_none() => End::NodeLost,
+        (_, _, "") => {
+            End::NotStarted { reason: format!("Slurm says {verdict}; the job's script did not begin") }
+        }
+        (_, _, code) => match code.parse().ok()? {
+            code @ 129..=192 => End::Killed { signal: code - 128 },
+            code => End::Exited { code },
+        },
+    };
+    Some(State::Ended { end })
+}
+
+/// Why one of its commands failed.
+pub(super) fn error(engine: &str, said: &str) -> ExecutorError {
+    let has = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
+    let (engine, reason) = (engine.to_owned(), said.to_owned());
+    if has(&["nable to contact", "ocket timed out", "onnection refused", "ommunication", "not responding"]) {
+        ExecutorError::Unreachable { engine, reason }
+    } else if has(&["Limit", "limit", "temporarily unable to accept", "quota"]) {
+        ExecutorError::Full { engine, reason }
+    } else {
+        ExecutorError::Refused { engine, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(lines: &str) -> Option<State> {
+        let id = "a".repeat(26);
+        let text = format!("{}whole\n", lines.replace("JOB", &format!("{id}.3")));
+        states(text.as_bytes())?.into_values().next()
+    }
+
+    #[test]
+    fn states_are_told_apart() {
+        let queued = |reason: &str| Some(State::Queued { reason: Some(reason.to_owned()) });
+        let ended = |end| Some(State::Ended { end });
+        assert_eq!(one("slurm|JOB|PENDING||Resources\n"), queued("Resources"));
+        let running = State::Running { host: Some("n1".to_owned()) };
+        assert_eq!(one("slurm|JOB|RUNNING|n1|None\nfolder|JOB|||\n"), Some(running.clone()));
+        // As long as Slurm clears up, something of it may run.
+        assert_eq!(one("slurm|JOB|COMPLETING|n1|None\nfolder|JOB||0|\n"), Some(running));
+        assert_eq!(one("slurm|JOB|COMPLETED|n1|None\nfolder|JOB||0|\n"), ended(End::Exited { code: 0 }));
+        assert_eq!(
+            one("slurm|JOB|FAILED|n1|NonZeroExitCode\nfolder|JOB||7|\n"),
+            ended(End::Exited { code: 7 })
+        );
+        assert_eq!(one("folder|JOB||139|\n"), ended(End::Killed { signal: 11 }));
+        assert_eq!(one("folder|JOB|late|143|\n"), ended(End::TimedOut));
+        assert_eq!(one("slurm|JOB|CANCELLED||\nfolder|JOB|cancelled||CANCELLED\n"), ended(End::Cancelled));
+        assert_eq!(one("folder|JOB||143|PREEMPTED\n"), ended(End::Preempted));
+        assert_eq!(one("slurm|JOB|NODE_FAIL|n1|NodeDown\nfolder|JOB|||\n"), ended(End::NodeLost));
+        assert_eq!(
+            one("slurm|JOB|OUT_OF_MEMORY|n1|OutOfMemory\nfolder|JOB||137|\n"),
+            ended(End::OutOfMemory)
+        );
+        assert_eq!(one("folder|JOB|||\n"), ended(End::NodeLost));
+        assert!(matches!(
+            one("slurm|JOB|FAILED|n1|JobLaunchFailure\n"),
+            Some(State::Ended { end: End::NotStarted { .. } })
+        ));
+        assert_eq!(one("slurm|another.job|RUNNING|n1|None\n"), None);
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_is_none() {
+        assert_eq!(states(b"slurm|x.1|RUNNING|n1|None\n"), None);
+        assert_eq!(states(b"whole\n"), Some(States::new()));
+    }
+
+    #[test]
+    fn errors_are_told_apart() {
+        let unreachable =
+            error("slurm", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)");
+        assert!(matches!(unreachable, ExecutorError::Unreachable { .. }));
+        let full = error("slurm", "sbatch: error: QOSMaxSubmitJobPerUserLimit");
+        assert!(matches!(full, ExecutorError::Full { .. }));
+        let refused = error("slurm", "sbatch: error: invalid partition specified: nothing");
+        assert!(matches!(refused, ExecutorError::Refused { .. }));
+    }
+}

@@ -1,0 +1,181 @@
+//! What the shell of a cluster is asked to do, and the script that its nodes run. All values in them are ids of ours, numbers, or quoted.
+//!
+//! Beside what the [keeper](crate::keeper) writes, the folder of a job may hold `verdict`: what Slurm said of its end, for Slurm forgets it.
+
+use std::fmt::Write as _;
+
+use super::SlurmSettings;
+use crate::keeper::{KEEPER, command};
+use crate::shell::quoted;
+use crate::{Batch, BatchId, ExecutorError, Resources, Ticket};
+
+/// The scripts for one cluster.
+#[derive(Debug, Clone)]
+pub(super) struct Scripts {
+    /// A line that says where the folders of the jobs lie.
+    jobs: String,
+    /// What `sbatch` is told of each batch.
+    options: Vec<String>,
+    /// The lines that load modules, and the shell that knows how.
+    modules: String,
+    interpreter: &'static str,
+}
+
+impl Scripts {
+    pub(super) fn new(settings: &SlurmSettings) -> Result<Self, ExecutorError> {
+        let SlurmSettings { partition, account, qos, modules, options, folder } = settings;
+        let jobs = match folder {
+            Some(folder) => format!("jobs={}", quoted(folder)?),
+            None => r#"jobs="${XDG_CACHE_HOME:-$HOME/.cache}/tidemill/jobs""#.to_owned(),
+        };
+        let named = [("partition", partition), ("account", account), ("qos", qos)];
+        let named = named.iter().filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?)));
+        let options =
+            named.chain(options.iter().cloned()).map(|option| quoted(&option)).collect::<Result<_, _>>()?;
+        let mut lines = String::new();
+        for module in modules {
+            writeln!(lines, "module load {} || exit 1", quoted(module)?).expect("a text takes all");
+        }
+        // Modules are known to login shells.
+        let interpreter = if modules.is_empty() { "#!/bin/sh" } else { "#!/bin/bash -l" };
+        Ok(Self { jobs, options, modules: lines, interpreter })
+    }
+
+    /// Submits a batch as one array, if neither Slurm nor its folders know it.
+    pub(super) fn submit(&self, batch: &Batch) -> Result<String, ExecutorError> {
+        let jobs = &self.jobs;
+        let id = &batch.id;
+        let nodes = quoted(&self.of_nodes(batch)?)?;
+        let options: Vec<String> =
+            needs(&batch.resources).map(|need| quoted(&need)).collect::<Result<_, _>>()?;
+        let options = [options.as_slice(), &self.options].concat().join(" ");
+        let comment = quoted(&format!("--comment={}", batch.name))?;
+        let last = batch.jobs.len() - 1;
+        Ok(format!(
+            r#"{jobs}
+umask 077
+mkdir -p "$jobs" || return 1
+there=$(squeue -h -a -t all -n {id} -o %i) || return 1
+[ -z "$there" ] || return 0
+for job in "$jobs"/{id}.*; do [ ! -e "$job" ] || return 0; done
+set -- env -i HOME="$HOME" PATH="$PATH" USER="$(id -un)" LOGNAME="$(id -un)" LANG=C.UTF-8
+[ -z "${{SLURM_CONF:-}}" ] || set -- "$@" SLURM_CONF="$SLURM_CONF"
+printf %s {nodes} | "$@" sbatch --parsable --job-name={id} {comment} --array=0-{last} --no-requeue \
+    --output="$jobs/{id}.%a.out" --chdir=/ {options} > /dev/null"#
+        ))
+    }
+
+    /// The script that the nodes run. Of two that have the same job, one does nothing.
+    fn of_nodes(&self, batch: &Batch) -> Result<String, ExecutorError> {
+        let Self { jobs, modules, interpreter, .. } = self;
+        let (id, keeper) = (&batch.id, quoted(KEEPER)?);
+        let time = batch.resources.time.map_or(0, |time| time.as_secs().max(1));
+        let mut commands = String::new();
+        for (place, job) in batch.jobs.iter().enumerate() {
+            writeln!(commands, "{place}) printf %s {} > command ;;", command(job)?)
+                .expect("a text takes all");
+        }
+        Ok(format!(
+            r#"{interpreter}
+trap : TERM
+{jobs}
+umask 077
+place="$jobs/{id}.$SLURM_ARRAY_TASK_ID"
+mkdir "$place" && cd "$place" || exit 0
+{modules}case "$SLURM_ARRAY_TASK_ID" in
+{commands}esac
+printf %s {keeper} > keeper
+sh ./keeper "$place" {time} &
+while [ ! -e ended ] && kill -0 $! 2>/dev/null; do wait $!; done
+read -r code < ended
+exit "$code"
+"#
+        ))
+    }
+
+    /// What Slurm says of all of the user's jobs, and a line for each folder of these batches. What Slurm says of an end is written down.
+    pub(super) fn status(&self, batches: &[BatchId]) -> String {
+        let jobs = &self.jobs;
+        let ids: Vec<&str> = batches.iter().map(BatchId::as_str).collect();
+        let patterns: Vec<String> = batches.iter().map(|batch| format!("\"$jobs\"/{batch}.*")).collect();
+        format!(
+            r#"{jobs}
+said=$(squeue -h -a -r -t all -n {} -o '%j|%K|%T|%N|%r') || return 1
+printf '%s\n' "$said" | while IFS='|' read -r id job state node reason; do
+    [ -n "$id" ] || continue
+    echo "slurm|$id.$job|$state|$node|$reason"
+    case "$state" in
+    BOOT_FAIL|CANCELLED|DEADLINE|NODE_FAIL|OUT_OF_MEMORY|PREEMPTED|TIMEOUT|LAUNCH_FAILED|RECONFIG_FAIL|REVOKED)
+        mkdir -p "$jobs/$id.$job" && [ -e "$jobs/$id.$job/verdict" ] || echo "$state" > "$jobs/$id.$job/verdict" ;;
+    esac
+done
+for job in {}; do
+    [ -d "$job" ] || continue
+    mark=
+    [ ! -e "$job/late" ] || mark=late
+    [ ! -e "$job/cancelled" ] || mark=cancelled
+    code= verdict=
+    [ ! -e "$job/ended" ] || read -r code < "$job/ended"
+    [ ! -e "$job/verdict" ] || read -r verdict < "$job/verdict"
+    echo "folder|${{job##*/}}|$mark|$code|$verdict"
+done
+echo whole"#,
+            ids.join(","),
+            patterns.join(" ")
+        )
+    }
+
+    /// Ends jobs; those that have not begun find that their folder is taken.
+    pub(super) fn cancel(&self, tickets: &[Ticket]) -> String {
+        let mut script = format!("{}\numask 077\nmkdir -p \"$jobs\" || return 1\nids=\n", self.jobs);
+        for Ticket { batch, job } in tickets {
+            write!(
+                script,
+                r#"at=$(squeue -h -a -r -n {batch} -o '%K %i' | while read -r job at; do [ "$job" != {job} ] || echo "$at"; done) || return 1
+if [ -n "$at" ]; then
+    mkdir -p "$jobs/{batch}.{job}" && : > "$jobs/{batch}.{job}/cancelled" || return 1
+    ids="$ids $at"
+fi
+"#
+            )
+            .expect("a text takes all");
+        }
+        script.push_str("[ -z \"$ids\" ] || scancel $ids");
+        script
+    }
+
+    /// The end of what a job printed, or what Slurm kept if it did not come so far.
+    pub(super) fn log(&self, ticket: &Ticket) -> String {
+        let jobs = &self.jobs;
+        format!(
+            r#"{jobs}
+for file in "$jobs/{ticket}/log" "$jobs/{ticket}.out"; do
+    [ ! -s "$file" ] || {{ tail -c 65536 "$file"; return 0; }}
+done"#
+        )
+    }
+
+    /// Removes the folders of batches.
+    pub(super) fn forget(&self, batches: &[BatchId]) -> String {
+        let mut script = format!("{}\n", self.jobs);
+        for batch in batches {
+            writeln!(script, "rm -rf \"$jobs\"/{batch}.*").expect("a text takes all");
+        }
+        script
+    }
+}
+
+/// What a job needs, in Slurm's words.
+fn needs(resources: &Resources) -> impl Iterator<Item = String> + use<> {
+    let Resources { nodes, cpus, memory, gpus, gpu_type, time } = resources;
+    let mut needs =
+        vec![format!("--nodes={nodes}"), "--ntasks-per-node=1".to_owned(), format!("--cpus-per-task={cpus}")];
+    needs.extend(memory.map(|bytes| format!("--mem={}M", bytes.div_ceil(1 << 20))));
+    if *gpus > 0 {
+        let kind = gpu_type.as_ref().map(|kind| format!("{kind}:")).unwrap_or_default();
+        needs.push(format!("--gres=gpu:{kind}{gpus}"));
+    }
+    // The keeper keeps the time to the second; Slurm's is a fence behind it, in whole minutes.
+    needs.extend(time.map(|time| format!("--time={}", time.as_secs().div_ceil(60) + 1)));
+    needs.into_iter()
+}

@@ -1,0 +1,157 @@
+//! What every engine promises, tried on it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tidemill_executors::{Batch, BatchId, End, Executor, Job, Resources, State, Ticket};
+
+/// All of it.
+pub(crate) async fn all(engine: &impl Executor) {
+    ends_are_told_apart(engine).await;
+    variables_reach_it_as_they_are(engine).await;
+    submitted_twice_runs_once(engine).await;
+    cancelled_ends(engine).await;
+    what_it_leaves_behind_goes_too(engine).await;
+    time_is_kept(engine).await;
+    what_is_not_there_is_not_told(engine).await;
+}
+
+/// How long anything here may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn shell(script: &str) -> Job {
+    Job { argv: ["sh", "-c", script].map(str::to_owned).to_vec(), env: BTreeMap::new() }
+}
+
+fn batch(jobs: Vec<Job>) -> Batch {
+    Batch { id: BatchId::generate(), name: "story".to_owned(), resources: Resources::default(), jobs }
+}
+
+/// Waits until a job is what is wanted of it.
+async fn until(engine: &impl Executor, ticket: &Ticket, wanted: impl Fn(&State) -> bool) -> State {
+    let began = Instant::now();
+    loop {
+        let states = engine.status(std::slice::from_ref(&ticket.batch)).await.unwrap();
+        let state = states.get(ticket);
+        if let Some(state) = state.filter(|state| wanted(state)) {
+            return state.clone();
+        }
+        assert!(began.elapsed() < PATIENCE, "{ticket} is {state:?} still");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn end(engine: &impl Executor, ticket: &Ticket) -> End {
+    match until(engine, ticket, State::is_ended).await {
+        State::Ended { end } => end,
+        state => panic!("{state:?}"),
+    }
+}
+
+fn tickets(batch: &Batch) -> Vec<Ticket> {
+    batch.tickets().collect()
+}
+
+async fn ends_are_told_apart(engine: &impl Executor) {
+    let batch = batch(vec![shell("echo said; exit 0"), shell("exit 7"), shell("kill -SEGV $$")]);
+    engine.submit(&batch).await.unwrap();
+    let tickets = tickets(&batch);
+    let mut ends = Vec::new();
+    for ticket in &tickets {
+        ends.push(end(engine, ticket).await);
+    }
+    assert_eq!(ends, [End::Exited { code: 0 }, End::Exited { code: 7 }, End::Killed { signal: 11 }]);
+    assert_eq!(String::from_utf8(engine.log(&tickets[0]).await.unwrap()).unwrap().trim(), "said");
+    // Once ended, always ended in the same way.
+    assert_eq!(end(engine, &tickets[1]).await, ends[1]);
+    engine.forget(std::slice::from_ref(&batch.id)).await.unwrap();
+}
+
+async fn variables_reach_it_as_they_are(engine: &impl Executor) {
+    let value = "it's \"$HOME\" `id` \\ \n two lines ü %";
+    let env = BTreeMap::from([("STORY_VALUE".to_owned(), value.to_owned())]);
+    let argv =
+        ["sh", "-c", "printf '%s|%s' \"$STORY_VALUE\" \"$1\"", "sh", value].map(str::to_owned).to_vec();
+    let batch = batch(vec![Job { argv, env }]);
+    engine.submit(&batch).await.unwrap();
+    let ticket = &tickets(&batch)[0];
+    assert_eq!(end(engine, ticket).await, End::Exited { code: 0 });
+    assert_eq!(String::from_utf8(engine.log(ticket).await.unwrap()).unwrap(), format!("{value}|{value}"));
+}
+
+async fn submitted_twice_runs_once(engine: &impl Executor) {
+    let folder = tempfile::tempdir().unwrap();
+    let counter = folder.path().join("counter");
+    std::fs::write(&counter, "").unwrap();
+    open_to_all(folder.path());
+    open_to_all(&counter);
+    let count = format!("echo once >> {}; sleep 0.3", counter.display());
+    let batch = batch(vec![shell(&count), shell(&count)]);
+    for _ in 0..3 {
+        engine.submit(&batch).await.unwrap();
+    }
+    for ticket in tickets(&batch) {
+        assert_eq!(end(engine, &ticket).await, End::Exited { code: 0 });
+    }
+    engine.submit(&batch).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&counter).unwrap(), "once\nonce\n");
+}
+
+async fn cancelled_ends(engine: &impl Executor) {
+    let folder = tempfile::tempdir().unwrap();
+    open_to_all(folder.path());
+    let mark = folder.path().join("heard");
+    let script = format!("trap 'echo > {}; exit 0' TERM; echo ready; sleep 600 & wait", mark.display());
+    let batch = batch(vec![shell(&script), shell("sleep 600")]);
+    engine.submit(&batch).await.unwrap();
+    let tickets = tickets(&batch);
+    until(engine, &tickets[0], |state| matches!(state, State::Running { .. })).await;
+    let began = Instant::now();
+    while engine.log(&tickets[0]).await.unwrap().is_empty() {
+        assert!(began.elapsed() < PATIENCE, "it has not begun");
+    }
+    engine.cancel(&tickets).await.unwrap();
+    for ticket in &tickets {
+        assert_eq!(end(engine, ticket).await, End::Cancelled);
+    }
+    assert!(mark.exists(), "it was asked before it was killed");
+    // What has ended cannot be cancelled any more, and that is no mistake.
+    engine.cancel(&tickets).await.unwrap();
+}
+
+async fn what_it_leaves_behind_goes_too(engine: &impl Executor) {
+    let batch = batch(vec![shell("sleep 987654 & echo $!")]);
+    engine.submit(&batch).await.unwrap();
+    let ticket = &tickets(&batch)[0];
+    assert_eq!(end(engine, ticket).await, End::Exited { code: 0 });
+    let child = String::from_utf8(engine.log(ticket).await.unwrap()).unwrap();
+    let child = std::path::Path::new("/proc").join(child.trim());
+    let began = Instant::now();
+    while std::fs::read_to_string(child.join("cmdline")).is_ok_and(|line| line.contains("987654")) {
+        assert!(began.elapsed() < Duration::from_secs(5), "its child lives on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn time_is_kept(engine: &impl Executor) {
+    let resources = Resources { time: Some(Duration::from_secs(1)), ..Resources::default() };
+    let batch = Batch { resources, ..batch(vec![shell("sleep 600")]) };
+    engine.submit(&batch).await.unwrap();
+    let ticket = &tickets(&batch)[0];
+    assert_eq!(end(engine, ticket).await, End::TimedOut);
+}
+
+async fn what_is_not_there_is_not_told(engine: &impl Executor) {
+    let stranger = BatchId::generate();
+    assert!(engine.status(std::slice::from_ref(&stranger)).await.unwrap().is_empty());
+    let ticket = Ticket { batch: stranger.clone(), job: 0 };
+    engine.cancel(std::slice::from_ref(&ticket)).await.unwrap();
+    assert!(engine.log(&ticket).await.unwrap().is_empty());
+    engine.forget(&[stranger]).await.unwrap();
+}
+
+/// The other account writes there.
+fn open_to_all(path: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+}
