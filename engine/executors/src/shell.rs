@@ -24,6 +24,9 @@ pub enum Shell {
         host: String,
         /// The file of settings that is used instead of the user's own.
         config: Option<Utf8PathBuf>,
+        /// A folder, the user's alone and with a short path, for the sockets of connections that several scripts share. Without one each
+        /// script has a connection of its own.
+        sockets: Option<Utf8PathBuf>,
     },
 }
 
@@ -94,7 +97,7 @@ impl Shell {
         let mut command = Command::new(self.program());
         match self {
             Self::Here { variables } => command.envs(variables).arg("-s"),
-            Self::Ssh { host, config } => {
+            Self::Ssh { host, config, sockets } => {
                 if let Some(config) = config {
                     command.args(["-F", config.as_str()]);
                 }
@@ -104,24 +107,18 @@ impl Shell {
                     "ServerAliveInterval=5",
                     "ServerAliveCountMax=4",
                     "ClearAllForwardings=yes",
-                    "ControlMaster=auto",
-                    "ControlPersist=60",
                 ] {
                     command.args(["-o", option]);
                 }
-                command.args(["-o", &format!("ControlPath={}", control_path()), "--", host, "sh", "-s"])
+                if let Some(sockets) = sockets {
+                    let path = format!("ControlPath={sockets}/%C");
+                    command.args(["-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", &path]);
+                }
+                command.args(["--", host, "sh", "-s"])
             }
         };
         command
     }
-}
-
-/// Where the socket of a connection lies that several commands share: in a folder that is the user's alone, for whoever has the socket
-/// has the connection. `ssh` takes no long paths.
-fn control_path() -> String {
-    let folder =
-        std::env::var("XDG_RUNTIME_DIR").ok().filter(|folder| !folder.is_empty() && folder.len() < 40);
-    folder.map_or_else(|| "~/.ssh/tidemill-%C".to_owned(), |folder| format!("{folder}/tidemill-%C"))
 }
 
 /// A text of several lines in one, not too long.
@@ -162,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_reached_is_told() {
-        let shell = Shell::Ssh { host: "no-such-host.invalid".to_owned(), config: None };
+        let shell = Shell::Ssh { host: "no-such-host.invalid".to_owned(), config: None, sockets: None };
         let error = shell.run("true").await.unwrap_err();
         assert!(matches!(error, ExecutorError::Unreachable { .. }), "{error}");
     }

@@ -19,16 +19,18 @@ pub(crate) async fn all(engine: &impl Executor) {
 /// How long anything here may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn shell(script: &str) -> Job {
+/// A job that is a script.
+pub(crate) fn shell(script: &str) -> Job {
     Job { argv: ["sh", "-c", script].map(str::to_owned).to_vec(), env: BTreeMap::new() }
 }
 
-fn batch(jobs: Vec<Job>) -> Batch {
+/// Jobs that need little.
+pub(crate) fn batch(jobs: Vec<Job>) -> Batch {
     Batch { id: BatchId::generate(), name: "story".to_owned(), resources: Resources::default(), jobs }
 }
 
 /// Waits until a job is what is wanted of it.
-async fn until(engine: &impl Executor, ticket: &Ticket, wanted: impl Fn(&State) -> bool) -> State {
+pub(crate) async fn until(engine: &impl Executor, ticket: &Ticket, wanted: impl Fn(&State) -> bool) -> State {
     let began = Instant::now();
     loop {
         let states = engine.status(std::slice::from_ref(&ticket.batch)).await.unwrap();
@@ -41,7 +43,8 @@ async fn until(engine: &impl Executor, ticket: &Ticket, wanted: impl Fn(&State) 
     }
 }
 
-async fn end(engine: &impl Executor, ticket: &Ticket) -> End {
+/// Waits until a job has ended.
+pub(crate) async fn end(engine: &impl Executor, ticket: &Ticket) -> End {
     match until(engine, ticket, State::is_ended).await {
         State::Ended { end } => end,
         state => panic!("{state:?}"),

@@ -1,16 +1,17 @@
 //! Real engines, started for the tests and gone with them.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// An engine that a script of `tests/engines` keeps for as long as its standard input is open.
 pub(crate) struct Engine {
     keeper: Child,
     stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
     /// What it says of itself.
     pub(crate) said: serde_json::Value,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Engine {
@@ -25,11 +26,25 @@ impl Engine {
             .spawn()
             .unwrap();
         let stdin = keeper.stdin.take();
+        let mut stdout = BufReader::new(keeper.stdout.take().unwrap());
         let mut line = String::new();
-        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        stdout.read_line(&mut line).unwrap();
         let said =
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{name} says {line:?}: {error}"));
-        Self { keeper, stdin, said, _folder: folder }
+        Self { keeper, stdin, stdout, said, folder }
+    }
+
+    /// Has something done to it, and waits until it is done.
+    pub(crate) fn order(&mut self, order: &str) {
+        writeln!(self.stdin.as_mut().unwrap(), "{order}").unwrap();
+        let mut answer = String::new();
+        self.stdout.read_line(&mut answer).unwrap();
+        assert!(answer.starts_with('{'), "{order}: {answer:?}");
+    }
+
+    /// A folder that goes with it.
+    pub(crate) fn folder(&self) -> camino::Utf8PathBuf {
+        camino::Utf8PathBuf::from_path_buf(self.folder.path().to_owned()).unwrap()
     }
 
     /// One of the things that it says, as text.
