@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const CRATES: [&str; 7] = ["cache", "cache/store", "engine/executors", "engine", "steps", "server", "."];
 
 /// The rooms of the engine; each may know those before it only. First the vocabulary, then the way of the data.
-const ROOMS: [&str; 35] = [
+const ROOMS: [&str; 36] = [
     "few",
     "keep",
     "sandbox",
@@ -34,6 +34,7 @@ const ROOMS: [&str; 35] = [
     "execute",
     "artifact",
     "exchange",
+    "remote",
     "pin",
     "quarantine",
     "repair",

@@ -42,19 +42,24 @@ impl Cache {
         Ok(Some(artifact))
     }
 
-    /// Captures what a link points to, which may belong to someone else.
-    fn capture_copy(&self, link: &Utf8Path, rules: &IgnoreRules) -> Result<Option<Artifact>, CacheError> {
-        let metadata = match fs::metadata(link) {
+    /// Takes a copy of the file or folder at `path` into the store, or of what a link there points to: it may belong to someone else.
+    /// `None`: nothing is there.
+    ///
+    /// # Errors
+    /// If it cannot be read or copied, does not stand still, or holds something that cannot be part of a tree.
+    pub fn capture_copy(&self, path: &Utf8Path, rules: &IgnoreRules) -> Result<Option<Artifact>, CacheError> {
+        let path = &absolute(path)?;
+        let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(CacheError::io("read", link)(error)),
+            Err(error) => return Err(CacheError::io("read", path)(error)),
         };
         if metadata.is_dir() {
-            self.capture_folder(link, rules, Owner::Project).map(Some)
+            self.capture_folder(path, rules, Owner::Project).map(Some)
         } else if metadata.is_file() {
-            self.capture_file(link, &metadata, How::Copy).map(Some)
+            self.capture_file(path, &metadata, How::Copy).map(Some)
         } else {
-            Err(CacheError::Special { path: link.to_owned() })
+            Err(CacheError::Special { path: path.to_owned() })
         }
     }
 

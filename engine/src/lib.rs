@@ -29,6 +29,7 @@ pub mod project;
 pub mod quarantine;
 pub mod record;
 pub mod registry;
+pub mod remote;
 pub mod repair;
 pub mod repeat;
 pub mod repeats;

@@ -165,9 +165,12 @@ class Keeper:
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         (folder / "log").mkdir(exist_ok=True)
 
+    def runs(self, name):
+        return self.pids.get(name) in table()
+
     def start(self, name, command, user=None, environment=None):
         """Starts a daemon that stays in the foreground. It writes to `log/NAME.err`."""
-        if name in self.pids:
+        if self.runs(name):
             raise Failed(f"{name} runs already")
         with open(self.folder / "log" / f"{name}.err", "ab") as log:
             daemon = subprocess.Popen(
@@ -180,9 +183,9 @@ class Keeper:
 
     def end(self, name, more=(), number=signal.SIGKILL):
         """Kills a daemon, and more processes."""
-        pid = self.pids.pop(name, None)
-        if pid is None:
+        if not self.runs(name):
             raise Failed(f"{name} does not run")
+        pid = self.pids.pop(name)
         send({pid, *more}, number)
         while pid in table():
             time.sleep(0.005)

@@ -28,6 +28,7 @@ mod rails;
 mod redrawn;
 mod render;
 mod select;
+mod single;
 mod skeleton;
 mod stashed;
 mod state;

@@ -1,0 +1,165 @@
+//! The worker: carries one order out, as an attempt is made here, and puts its report into the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidemill_cache::{CacheError, Digest, Key};
+use tidemill_store::{Pushing, StoreError};
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::order::{Order, OrderError};
+use super::report::{Report, ReportError};
+use crate::error::EngineError;
+use crate::execute::{Attempt, Cancellation, Fences, Turn, attempt};
+use crate::graph::{Graph, StepIndex};
+use crate::plan::{Content, Execution, Material, Resolved};
+use crate::process::LazyWarden;
+use crate::project::Project;
+use crate::store::ProjectStore;
+use crate::withdrawn::Quarantines;
+
+/// Why a worker has no report to give.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The engine said no.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// There is no order.
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    /// What it reads cannot be had.
+    #[error("the store does not have what the input {input} holds")]
+    Input {
+        /// The input.
+        input: String,
+    },
+    /// The report is made, and cannot be sent.
+    #[error("the report cannot be sent")]
+    Send(#[source] StoreError),
+    /// There is a report already, and it cannot be read.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// The cache said no.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+/// Carries the order with this digest out on these GPUs; whether the step succeeded. The project stands for nothing but a place on this
+/// machine: its cache and its store.
+///
+/// # Errors
+/// If there is no order, what it reads cannot be had, or the report cannot be sent. A step that fails is no error.
+pub async fn work(
+    project: &Project,
+    digest: Digest,
+    gpus: Vec<String>,
+    cancel: &Cancellation,
+) -> Result<bool, WorkerError> {
+    let store = crate::exchange::store(project)?.clone();
+    // Whoever starts workers may have started one twice.
+    if let Some(succeeded) = Report::outcome(project, digest)? {
+        return Ok(succeeded);
+    }
+    let running = project.cache().running()?;
+    let (order, execution) = prepared(project, digest).await?;
+    let step = order.step.clone();
+    let graph = Arc::new(Graph::single(order.pipeline.clone(), project.root().to_owned(), step));
+    let logs = project.state().join("worker");
+    std::fs::create_dir_all(&logs).map_err(|source| EngineError::Io { path: logs.clone(), source })?;
+    let log = logs.join(format!("{digest}.log"));
+    let (vacated, _) = unbounded_channel();
+    let warden = LazyWarden::new(project.program(), project.state());
+    let fences = Fences::of(project, &graph);
+    let made = Attempt {
+        id: order.attempt.clone(),
+        graph,
+        step: StepIndex::new(0),
+        execution,
+        run: order.run.clone(),
+        quarantines: Quarantines::below(project.state()).last_number().map_err(EngineError::from)?,
+        log: log.clone(),
+        kind: None,
+        fences: Arc::new(fences),
+        vacated,
+    };
+    let ended = attempt(project, &warden, made, Turn::Now(gpus), cancel).await;
+    warden.shutdown().await;
+    let ended = ended.expect("an attempt whose turn it is runs");
+    let printed = std::fs::read(&log).ok().filter(|bytes| !bytes.is_empty());
+    let report = Report {
+        log: printed.map(|bytes| project.cache().put(&bytes)).transpose()?,
+        result: ended.result.map(|finished| finished.result),
+        undeclared: ended.undeclared,
+        took_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
+    };
+    let succeeded = report.result.is_ok();
+    let sent = send(project, store, report, order, digest).await;
+    // What lies there was for this attempt only.
+    std::fs::remove_file(&log).ok();
+    drop(running);
+    sent.map(|()| succeeded)
+}
+
+/// The order, and what it reads, here.
+async fn prepared(project: &Project, digest: Digest) -> Result<(Order, Execution), WorkerError> {
+    let project = project.clone();
+    let prepare = move || {
+        let order = Order::find(&project, digest)?;
+        let artifacts: Vec<_> = order.materials.iter().map(|(_, _, artifact)| artifact.clone()).collect();
+        project.cache().bring_here(&artifacts)?;
+        let mut materials = Vec::with_capacity(order.materials.len());
+        for (input, at, artifact) in &order.materials {
+            if !project.cache().is_here(artifact)? {
+                return Err(WorkerError::Input { input: input.to_string() });
+            }
+            let content = Content::Artifact { artifact: artifact.clone(), producers: Vec::new() };
+            materials.push(Material { input: input.clone(), at: at.clone(), content });
+        }
+        let resolved = Resolved {
+            key: Key::of_recipe(&order.recipe),
+            recipe: order.recipe.clone().into(),
+            materials,
+            paths: order.paths.clone(),
+        };
+        let execution = Execution {
+            resolved,
+            reason: "it was ordered".into(),
+            against: None,
+            after: 0,
+            expected: None,
+            contest: None,
+        };
+        Ok((order, execution))
+    };
+    tokio::task::spawn_blocking(prepare).await.expect("preparing does not panic")
+}
+
+/// How often a report is sent again, and how long is waited at first.
+const TRIES: u32 = 6;
+const WAIT: Duration = Duration::from_secs(2);
+
+/// Puts the report into the store: it may be hours of work, so an outage is waited for.
+async fn send(
+    project: &Project,
+    store: ProjectStore,
+    report: Report,
+    order: Order,
+    digest: Digest,
+) -> Result<(), WorkerError> {
+    let carried = report.put(project, &order, digest)?;
+    let mut wait = WAIT;
+    for attempt in 1.. {
+        let (cache, store, carried) = (project.cache().clone(), store.store.clone(), carried.clone());
+        let push = move || store.push(&cache, vec![carried], &Pushing::default());
+        match tokio::task::spawn_blocking(push).await.expect("sending does not panic") {
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_outage() && attempt < TRIES => {
+                tracing::warn!(%error, "the report is sent again");
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+            Err(error) => return Err(WorkerError::Send(error)),
+        }
+    }
+    unreachable!("the last attempt returns")
+}
