@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod contract;
+mod kubernetes;
+mod ray;
 mod slurm;
 mod ssh;
 mod support;

@@ -1,0 +1,152 @@
+//! What a cluster is asked, over its API.
+
+use std::collections::BTreeMap;
+
+use futures_util::io::AsyncReadExt as _;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::batch::v1::Job as Object;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
+use kube::Error;
+use kube::api::{ListParams, LogParams, Patch, PatchParams, PostParams};
+use serde_json::Value;
+
+use super::manifest::{BATCH, JOB};
+use super::read::{self, Seen};
+use super::{AT_ONCE, Kubernetes, error, manifest};
+use crate::shell::one_line;
+use crate::{BatchId, End, ExecutorError, Job, State, States, Ticket};
+
+/// How much of what a job printed is of interest.
+const LOG: usize = 64 << 10;
+/// How many lines are asked for, of which that much is taken.
+const LINES: i64 = 10_000;
+
+impl Kubernetes {
+    pub(super) fn error(&self, error: &Error) -> ExecutorError {
+        error::error(&self.name, error)
+    }
+
+    /// Makes a Job and then its Secret, for which its pod waits: so there is never a Secret that nobody removes.
+    pub(super) async fn submit_one(
+        &self,
+        object: &Object,
+        ticket: &Ticket,
+        job: &Job,
+    ) -> Result<(), ExecutorError> {
+        let made = match self.jobs.create(&PostParams::default(), object).await {
+            Err(Error::Api(status)) if status.is_already_exists() => {
+                self.jobs.get(&manifest::name(ticket)).await
+            }
+            made => made,
+        };
+        let made = made.map_err(|error| self.error(&error))?;
+        let Some(secret) = manifest::secret(&made, ticket, job) else { return Ok(()) };
+        match self.secrets.create(&PostParams::default(), &secret).await {
+            Err(Error::Api(status)) if status.is_already_exists() => Ok(()),
+            made => made.map(drop).map_err(|error| self.error(&error)),
+        }
+    }
+
+    /// Changes a Job, if it is there.
+    pub(super) async fn change(&self, ticket: &Ticket, change: &Value) -> Result<bool, ExecutorError> {
+        let name = manifest::name(ticket);
+        match self.jobs.patch(&name, &PatchParams::default(), &Patch::Merge(change)).await {
+            Ok(_) => Ok(true),
+            Err(Error::Api(status)) if status.is_not_found() => Ok(false),
+            // Somebody has changed the Job that this is meant for.
+            Err(Error::Api(status)) if status.is_conflict() && manifest::is_as_seen(change) => Ok(false),
+            Err(error) => Err(self.error(&error)),
+        }
+    }
+
+    /// Why no pod could be made of a Job, by the name of the Job. Whoever may not know gets nothing.
+    async fn hindrances(&self) -> BTreeMap<String, String> {
+        let wanted = ListParams::default().fields("involvedObject.kind=Job,reason=FailedCreate");
+        let events = self.events.list(&wanted).await.map(|events| events.items).unwrap_or_default();
+        let told = events.into_iter().filter_map(|event| Some((event.involved_object.name?, event.message?)));
+        told.map(|(name, message)| (name, one_line(&message))).collect()
+    }
+
+    /// Ends a job that never begins.
+    async fn give_up(
+        &self,
+        object: &Object,
+        ticket: &Ticket,
+        reason: String,
+    ) -> Result<State, ExecutorError> {
+        let order = manifest::order_of_end(&End::NotStarted { reason: reason.clone() });
+        self.change(ticket, &manifest::as_seen(order, object)).await?;
+        Ok(State::Queued { reason: Some(reason) })
+    }
+
+    /// Writes down how a job ended.
+    async fn note(&self, object: &Object, ticket: &Ticket, end: End) -> Result<State, ExecutorError> {
+        let note = manifest::note_of_end(&end);
+        match self.change(ticket, &manifest::as_seen(note, object)).await? {
+            true => Ok(State::Ended { end }),
+            // Somebody else was faster: what he wrote is told the next time.
+            false => Ok(State::Running { host: None }),
+        }
+    }
+
+    /// The states of all jobs of batches, and what has to be done about them.
+    pub(super) async fn look(&self, batches: &[BatchId]) -> Result<States, ExecutorError> {
+        let wanted = ListParams::default().labels(&manifest::selector(batches));
+        let jobs = self.jobs.list(&wanted).await.map_err(|error| self.error(&error))?;
+        // The pods after the Jobs: of a Job that has ended, no pod comes any more.
+        let mut pods: BTreeMap<Ticket, Vec<Pod>> = BTreeMap::new();
+        for pod in self.pods.list(&wanted).await.map_err(|error| self.error(&error))? {
+            if let Some(ticket) = read::ticket(&pod.metadata) {
+                pods.entry(ticket).or_default().push(pod);
+            }
+        }
+        let now = Timestamp::now();
+        let seen = jobs.items.iter().filter_map(|object| {
+            let ticket = read::ticket(&object.metadata)?;
+            let seen = read::seen(object, pods.get(&ticket).map_or(&[], Vec::as_slice), now);
+            Some((object, ticket, seen))
+        });
+        let seen: Vec<(&Object, Ticket, Seen)> = seen.collect();
+        let hindrances = match seen.iter().any(|(.., seen)| matches!(seen, Seen::NoPod)) {
+            true => &self.hindrances().await,
+            false => &BTreeMap::new(),
+        };
+        let settled = seen.into_iter().map(|(object, ticket, seen)| async move {
+            let state = match seen {
+                Seen::NoPod => State::Queued { reason: hindrances.get(&manifest::name(&ticket)).cloned() },
+                Seen::State(state) => state,
+                Seen::Hopeless { reason } => self.give_up(object, &ticket, reason).await?,
+                Seen::Ended(end) => self.note(object, &ticket, end).await?,
+            };
+            Ok::<_, ExecutorError>((ticket, state))
+        });
+        let settled = stream::iter(settled.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        settled.try_collect().await
+    }
+
+    /// The end of what the last pod of a job printed.
+    pub(super) async fn tail(&self, job: &Ticket) -> Result<Vec<u8>, ExecutorError> {
+        let Ticket { batch, job } = job;
+        let wanted = ListParams::default().labels(&format!("{BATCH}={batch},{JOB}={job}"));
+        let pods = self.pods.list(&wanted).await.map_err(|error| self.error(&error))?.items;
+        let last = pods.into_iter().max_by_key(|pod| pod.metadata.creation_timestamp.clone());
+        let Some(name) = last.and_then(|pod| pod.metadata.name) else { return Ok(Vec::new()) };
+        let lines = LogParams { tail_lines: Some(LINES), ..LogParams::default() };
+        let mut log = match self.pods.log_stream(&name, &lines).await {
+            Ok(log) => Box::pin(log),
+            // Its container is not made yet, or the pod has gone.
+            Err(Error::Api(status)) if matches!(status.code, 400 | 404) => return Ok(Vec::new()),
+            Err(error) => return Err(self.error(&error)),
+        };
+        let (mut end, mut buffer) = (Vec::new(), vec![0; LOG]);
+        loop {
+            let count = log.read(&mut buffer).await.map_err(|error| self.error(&Error::ReadEvents(error)))?;
+            if count == 0 {
+                return Ok(end);
+            }
+            end.extend_from_slice(&buffer[..count]);
+            end.drain(..end.len().saturating_sub(LOG));
+        }
+    }
+}

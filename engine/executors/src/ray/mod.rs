@@ -1,0 +1,289 @@
+//! Ray, by the Jobs API of its dashboard: one job of Ray for each of ours.
+//!
+//! What a command is, and its variables, go to Ray in a package, which its API gives to nobody, and not in Ray's own variables of a job,
+//! which are in its lists and logs. A node has it until the command begins, as a file of the account that all jobs have; while Ray unpacks
+//! it, other accounts of the node could read it. And Ray knows no users: whoever reaches its dashboard can run what he likes in that
+//! account, and so read what its jobs hold. He counts as the user of these jobs.
+//!
+//! A job that gets no resources within 15 minutes is given up by Ray: `RAY_JOB_START_TIMEOUT_SECONDS` of its head says another time.
+
+mod package;
+mod parse;
+mod script;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{TryStreamExt as _, stream};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Response, StatusCode};
+
+use self::parse::Known;
+use crate::shell::one_line;
+use crate::{Batch, BatchId, Executor, ExecutorError, States, Ticket};
+
+/// For connections.
+const CONNECT: Duration = Duration::from_secs(15);
+/// For a whole request.
+const REQUEST: Duration = Duration::from_secs(60);
+/// How many requests are under way at once.
+const AT_ONCE: usize = 8;
+/// How many jobs one job cancels: their names are arguments of a command.
+const CANCELLED_AT_ONCE: usize = 1000;
+/// The lines at the end of a log that are asked for, and how many bytes of them are kept meanwhile.
+const LINES: usize = 4096;
+const KEPT: usize = 128 << 10;
+
+/// Which Ray, and how it is reached.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct RaySettings {
+    /// The address of its dashboard, such as `http://head:8265`.
+    pub address: String,
+    /// The token that Ray asks for, if it does.
+    pub token: Option<String>,
+    /// Headers that a proxy in front of it asks for.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for RaySettings {
+    /// Without the token and the values of headers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&String> = self.headers.keys().collect();
+        f.debug_struct("RaySettings").field("address", &self.address).field("headers", &headers).finish()
+    }
+}
+
+/// A Ray cluster.
+#[derive(Debug, Clone)]
+pub struct Ray {
+    client: Client,
+    address: String,
+}
+
+/// What it answers.
+struct Answer {
+    status: StatusCode,
+    body: Vec<u8>,
+}
+
+impl Ray {
+    /// The cluster that has its dashboard there.
+    ///
+    /// # Errors
+    /// If a setting cannot be one.
+    pub fn new(settings: &RaySettings) -> Result<Self, ExecutorError> {
+        let address = settings.address.trim_end_matches('/').to_owned();
+        let wrong = |reason: String| ExecutorError::Refused { engine: address.clone(), reason };
+        let url = reqwest::Url::parse(&address).map_err(|error| wrong(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong("its address begins with http:// or https://".to_owned()));
+        }
+        let mut headers = HeaderMap::new();
+        let bearer = settings.token.as_ref().map(|token| (AUTHORIZATION.as_str(), format!("Bearer {token}")));
+        let named = settings.headers.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        for (name, value) in bearer.into_iter().chain(named) {
+            let none = || wrong(format!("{name} is no header, or its value cannot be one"));
+            let mut value = HeaderValue::from_str(&value).map_err(|_| none())?;
+            value.set_sensitive(true);
+            headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| none())?, value);
+        }
+        // Whoever came first has installed the same one.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = Client::builder().default_headers(headers).connect_timeout(CONNECT).timeout(REQUEST);
+        let client = client.build().map_err(|error| wrong(said(&error)))?;
+        Ok(Self { client, address })
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Vec<u8>)>,
+    ) -> Result<Response, ExecutorError> {
+        let mut request = self.client.request(method, format!("{}{path}", self.address));
+        if let Some((kind, body)) = body {
+            request = request.header(CONTENT_TYPE, kind).body(body);
+        }
+        request.send().await.map_err(|error| self.unreachable(&error))
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Vec<u8>)>,
+    ) -> Result<Answer, ExecutorError> {
+        let response = self.send(method, path, body).await?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        Ok(Answer { status, body: body.into() })
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ExecutorError {
+        ExecutorError::Unreachable { engine: self.address.clone(), reason: said(error) }
+    }
+
+    fn refusal(&self, answer: &Answer) -> ExecutorError {
+        parse::refusal(&self.address, answer.status.as_u16(), &answer.body)
+    }
+
+    fn unintelligible(&self, answer: &[u8]) -> ExecutorError {
+        let answer = one_line(&String::from_utf8_lossy(&answer[..answer.len().min(400)]));
+        ExecutorError::Unintelligible { engine: self.address.clone(), answer }
+    }
+
+    /// All jobs that Ray knows.
+    async fn known(&self) -> Result<Vec<Known>, ExecutorError> {
+        let answer = self.ask(Method::GET, "/api/jobs/", None).await?;
+        if !answer.status.is_success() {
+            return Err(self.refusal(&answer));
+        }
+        parse::jobs(&answer.body).ok_or_else(|| self.unintelligible(&answer.body))
+    }
+
+    /// Submits a job: Ray takes each id once.
+    async fn submit_one(&self, batch: &Batch, ticket: &Ticket) -> Result<(), ExecutorError> {
+        // Asking for a package keeps it for 10 minutes; later its job does.
+        let package = format!("/api/packages/gcs/{}", script::package(ticket));
+        if self.ask(Method::GET, &package, None).await?.status == StatusCode::NOT_FOUND {
+            let zip = package::zip(script::KEEPER, script::keeper(batch, ticket)?.as_bytes());
+            let put = self.ask(Method::PUT, &package, Some(("application/zip", zip))).await?;
+            if !put.status.is_success() {
+                return Err(self.refusal(&put));
+            }
+        }
+        let answer = self.post(script::submission(batch, ticket)).await?;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        let there = self.ask(Method::GET, &format!("/api/jobs/{ticket}"), None).await?;
+        if there.status.is_success() { Ok(()) } else { Err(self.refusal(&answer)) }
+    }
+
+    async fn post(&self, submission: String) -> Result<Answer, ExecutorError> {
+        self.ask(Method::POST, "/api/jobs/", Some(("application/json", submission.into_bytes()))).await
+    }
+
+    /// Asks for something that need not be there any more.
+    async fn ask_if_there(&self, method: Method, path: &str) -> Result<(), ExecutorError> {
+        let answer = self.ask(method, path, None).await?;
+        if answer.status.is_success() || answer.status == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        Err(self.refusal(&answer))
+    }
+
+    /// Removes what Ray keeps of jobs that have ended.
+    async fn remove(&self, ids: &[String]) -> Result<(), ExecutorError> {
+        stream::iter(ids.iter().map(Ok))
+            .try_for_each_concurrent(AT_ONCE, async |id| {
+                self.ask_if_there(Method::DELETE, &format!("/api/jobs/{id}")).await
+            })
+            .await
+    }
+}
+
+/// An error with its causes, and without the address, which may hold a password.
+fn said(error: &reqwest::Error) -> String {
+    let mut said = Vec::new();
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(error) = cause {
+        said.push(error.to_string());
+        cause = error.source();
+    }
+    match said.is_empty() {
+        true if error.is_timeout() => format!("no answer in {} seconds", REQUEST.as_secs()),
+        true => "the request failed".to_owned(),
+        false => one_line(&said.join(": ")),
+    }
+}
+
+#[async_trait]
+impl Executor for Ray {
+    async fn submit(&self, batch: &Batch) -> Result<(), ExecutorError> {
+        if batch.resources.nodes > 1 {
+            let reason =
+                "a job of Ray has one machine; what it needs of others it asks Ray for itself".to_owned();
+            return Err(ExecutorError::Refused { engine: self.address.clone(), reason });
+        }
+        let there: BTreeSet<Ticket> = self.known().await?.iter().filter_map(Known::ticket).collect();
+        let missing = batch.tickets().filter(|ticket| !there.contains(ticket));
+        stream::iter(missing.map(Ok))
+            .try_for_each_concurrent(AT_ONCE, async |ticket| self.submit_one(batch, &ticket).await)
+            .await
+    }
+
+    async fn status(&self, batches: &[BatchId]) -> Result<States, ExecutorError> {
+        let batches: BTreeSet<&BatchId> = batches.iter().collect();
+        let mut states = States::new();
+        for known in self.known().await? {
+            if let Some(ticket) = known.ticket().filter(|ticket| batches.contains(&ticket.batch)) {
+                let state =
+                    known.state().ok_or_else(|| self.unintelligible(format!("{known:?}").as_bytes()))?;
+                states.insert(ticket, state);
+            }
+        }
+        Ok(states)
+    }
+
+    async fn cancel(&self, jobs: &[Ticket]) -> Result<(), ExecutorError> {
+        stream::iter(jobs.iter().map(Ok))
+            .try_for_each_concurrent(AT_ONCE, async |ticket| {
+                self.ask_if_there(Method::POST, &format!("/api/jobs/{ticket}/stop")).await
+            })
+            .await?;
+        // One that waits hears of it when it begins, if ever.
+        let known = self.known().await?;
+        let waiting: BTreeSet<Ticket> =
+            known.iter().filter(|known| known.waits()).filter_map(Known::ticket).collect();
+        let waiting: Vec<&Ticket> = jobs.iter().filter(|ticket| waiting.contains(ticket)).collect();
+        for some in waiting.chunks(CANCELLED_AT_ONCE) {
+            let id = format!("{}{}", script::CANCELLER, BatchId::generate());
+            let answer = self.post(script::canceller(&id, some)?).await?;
+            if !answer.status.is_success() {
+                return Err(self.refusal(&answer));
+            }
+        }
+        Ok(())
+    }
+
+    async fn log(&self, job: &Ticket) -> Result<Vec<u8>, ExecutorError> {
+        let answer = self.ask(Method::GET, &format!("/api/jobs/{job}"), None).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(Vec::new());
+        }
+        if !answer.status.is_success() {
+            return Err(self.refusal(&answer));
+        }
+        let known = parse::job(&answer.body).ok_or_else(|| self.unintelligible(&answer.body))?;
+        let Some(node) = known.node() else { return Ok(Vec::new()) };
+        // Not by the Jobs API, which reads all of a log first, and none that is not UTF-8.
+        let path = format!("/api/v0/logs/file?node_id={node}&filename=job-driver-{job}.log&lines={LINES}");
+        let mut response = self.send(Method::GET, &path, None).await?;
+        let status = response.status();
+        let mut log = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+            log.extend(chunk);
+            log.drain(..log.len().saturating_sub(KEPT));
+        }
+        match status.is_success() {
+            true => Ok(parse::printed(&log, job)),
+            false if parse::has_no_log(&log) => Ok(Vec::new()),
+            false if parse::has_no_node(&log) => {
+                let reason = "the machine that has the log is gone".to_owned();
+                Err(ExecutorError::Refused { engine: self.address.clone(), reason })
+            }
+            false => Err(self.refusal(&Answer { status, body: log })),
+        }
+    }
+
+    async fn forget(&self, batches: &[BatchId]) -> Result<(), ExecutorError> {
+        let known = self.known().await?;
+        let ours = known.iter().filter(|known| known.has_ended()).filter_map(Known::ticket);
+        let ours = ours.filter(|ticket| batches.contains(&ticket.batch)).map(|ticket| ticket.to_string());
+        let cancellers = known.iter().filter_map(Known::done_canceller).map(str::to_owned);
+        self.remove(&ours.chain(cancellers).collect::<Vec<_>>()).await
+    }
+}

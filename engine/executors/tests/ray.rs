@@ -1,0 +1,135 @@
+//! Ray: a head and another node on this machine.
+
+use std::time::{Duration, Instant};
+
+use tidemill_executors::{
+    Batch, End, Executor as _, ExecutorError, Job, Ray, RaySettings, Resources, State, Ticket,
+};
+
+use crate::contract::{self, batch, end, shell, until};
+use crate::support::Engine;
+
+/// It takes long to start: one is for all.
+#[tokio::test]
+async fn it_keeps_its_promise() {
+    let mut engine = Engine::start("ray");
+    let ray = ray(&engine);
+    contract::all(&ray).await;
+    what_cannot_be_is_refused(&ray).await;
+    another_client_finds_it(&engine, &ray).await;
+    secrets_are_not_shown(&engine, &ray).await;
+    logs_are_cut_and_need_be_no_text(&ray).await;
+    what_hears_no_signal_is_killed(&ray).await;
+    what_waits_can_be_cancelled(&ray).await;
+    a_lost_machine_is_told(&mut engine, &ray).await;
+}
+
+fn ray(engine: &Engine) -> Ray {
+    Ray::new(&RaySettings { address: engine.text("address"), ..RaySettings::default() }).unwrap()
+}
+
+fn first(batch: &Batch) -> Ticket {
+    batch.tickets().next().unwrap()
+}
+
+async fn what_cannot_be_is_refused(ray: &Ray) {
+    let batch =
+        Batch { resources: Resources { nodes: 2, ..Resources::default() }, ..batch(vec![shell("true")]) };
+    assert!(matches!(ray.submit(&batch).await, Err(ExecutorError::Refused { .. })));
+    let nobody = RaySettings { address: "http://127.0.0.1:9".to_owned(), ..RaySettings::default() };
+    let asked = Ray::new(&nobody).unwrap().status(&[batch.id]).await;
+    assert!(matches!(asked, Err(ExecutorError::Unreachable { .. })), "{asked:?}");
+}
+
+async fn another_client_finds_it(engine: &Engine, one: &Ray) {
+    let file = format!("{}/go-on", engine.folder());
+    let batch = batch(vec![shell(&format!("while [ ! -e {file} ]; do sleep 0.05; done; exit 3"))]);
+    one.submit(&batch).await.unwrap();
+    let another = ray(engine);
+    until(&another, &first(&batch), |state| matches!(state, State::Running { .. })).await;
+    another.submit(&batch).await.unwrap();
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(end(&another, &first(&batch)).await, End::Exited { code: 3 });
+    another.forget(std::slice::from_ref(&batch.id)).await.unwrap();
+    assert!(one.status(&[batch.id]).await.unwrap().is_empty());
+}
+
+async fn secrets_are_not_shown(engine: &Engine, ray: &Ray) {
+    let secret = "the-secret-of-a-story";
+    // It tells what else it sees of itself, but not the secret.
+    let script =
+        "ls -A; echo ${PYTHONPATH-none}; env | grep -c '^TOKEN='; echo \"$RAY_JOB_CONFIG_JSON_ENV_VAR\"";
+    let env = [("TOKEN".to_owned(), secret.to_owned())].into();
+    let batch = batch(vec![Job { env, ..shell(script) }]);
+    ray.submit(&batch).await.unwrap();
+    assert_eq!(end(ray, &first(&batch)).await, End::Exited { code: 0 });
+    let said = String::from_utf8(ray.log(&first(&batch)).await.unwrap()).unwrap();
+    let said: Vec<&str> = said.lines().collect();
+    assert_eq!(said[..3], ["life", "none", "1"]);
+    assert!(!said[3].contains("gcs://"), "{said:?}");
+    let logs = std::process::Command::new("grep")
+        .args(["-rlF", secret])
+        .arg(engine.folder().join("ray/session_latest/"))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(logs.stdout).unwrap(), "");
+}
+
+async fn logs_are_cut_and_need_be_no_text(ray: &Ray) {
+    let batch = batch(vec![shell(
+        "i=0; while [ $i -lt 3000 ]; do i=$((i + 1)); echo \"line $i of many that nobody reads\"; done; printf '\\377\\000end'",
+    )]);
+    ray.submit(&batch).await.unwrap();
+    assert_eq!(end(ray, &first(&batch)).await, End::Exited { code: 0 });
+    let log = ray.log(&first(&batch)).await.unwrap();
+    assert_eq!(log.len(), 64 << 10);
+    assert!(log.ends_with(b"line 3000 of many that nobody reads\n\xff\0end"));
+}
+
+async fn what_hears_no_signal_is_killed(ray: &Ray) {
+    let batch = batch(vec![shell("trap '' TERM; echo $$; while :; do sleep 1; done")]);
+    ray.submit(&batch).await.unwrap();
+    let began = Instant::now();
+    let process = loop {
+        let log = String::from_utf8(ray.log(&first(&batch)).await.unwrap()).unwrap();
+        if let Some(line) = log.strip_suffix('\n') {
+            break std::path::Path::new("/proc").join(line);
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "it has not begun");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(process.exists());
+    ray.cancel(&[first(&batch)]).await.unwrap();
+    assert_eq!(end(ray, &first(&batch)).await, End::Cancelled);
+    assert!(!process.exists());
+}
+
+/// More than any machine has, and what has not had the time to begin.
+async fn what_waits_can_be_cancelled(ray: &Ray) {
+    let never =
+        Batch { resources: Resources { gpus: 9, ..Resources::default() }, ..batch(vec![shell("true")]) };
+    let soon = batch(vec![shell("sleep 600")]);
+    ray.submit(&never).await.unwrap();
+    ray.submit(&soon).await.unwrap();
+    let waits = until(ray, &first(&never), |state| matches!(state, State::Queued { .. })).await;
+    assert!(matches!(&waits, State::Queued { reason: Some(why) } if why.contains("resources")), "{waits:?}");
+    ray.cancel(&[first(&never), first(&soon)]).await.unwrap();
+    assert_eq!(end(ray, &first(&never)).await, End::Cancelled);
+    assert_eq!(end(ray, &first(&soon)).await, End::Cancelled);
+}
+
+async fn a_lost_machine_is_told(engine: &mut Engine, ray: &Ray) {
+    let kind = engine.said["gpu_types"]["worker"].as_str().unwrap().to_owned();
+    let resources = Resources { gpus: 2, gpu_type: Some(kind), ..Resources::default() };
+    let batch = Batch { resources, ..batch(vec![shell("echo $CUDA_VISIBLE_DEVICES; sleep 600")]) };
+    ray.submit(&batch).await.unwrap();
+    until(ray, &first(&batch), |state| matches!(state, State::Running { .. })).await;
+    let began = Instant::now();
+    while ray.log(&first(&batch)).await.unwrap() != b"0,1\n" {
+        assert!(began.elapsed() < Duration::from_secs(60), "it has not said its GPUs");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    engine.order("lose worker");
+    assert_eq!(end(ray, &first(&batch)).await, End::NodeLost);
+    assert!(matches!(ray.log(&first(&batch)).await, Err(ExecutorError::Refused { .. })));
+}
