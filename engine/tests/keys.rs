@@ -2,33 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy takes only test functions for tests, not what they call")]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use tidemill_engine::interface::{Catalog, Interface, Standing, WithProblem};
-use tidemill_engine::{Overrides, Plan, Project, Selection, Settings, Value, load, plan};
+use tidemill_engine::{Overrides, Plan, Project, Selection, Settings, load, plan};
 
-/// A catalog without any built-in step.
-struct Nothing;
-
-impl Catalog for Nothing {
-    fn interfaces(&self) -> &[Interface] {
-        &[]
-    }
-
-    fn check(&self, _: &str, _: &Value) -> Vec<WithProblem> {
-        Vec::new()
-    }
-
-    fn probe(&self, _: &str, _: &Utf8Path, _: &Value, _: &serde_json::Value) -> Result<Standing, String> {
-        Ok(Standing::Same)
-    }
-
-    fn target(&self, step: &str, _: &Value) -> String {
-        step.to_owned()
-    }
-}
+use crate::support::Nothing;
 
 struct Place {
     _folder: tempfile::TempDir,

@@ -3,40 +3,22 @@
 //! The warden is this very test program, called again.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tidemill_engine::event::{Cause, Event, Pulse, Sample, Stamped, Subscriber};
-use tidemill_engine::interface::{Catalog, Interface, Standing, WithProblem};
-use tidemill_engine::{Cancellation, Overrides, Project, RunOptions, RunSummary, Settings, Value, load, run};
+use tidemill_engine::{Cancellation, Overrides, Project, RunOptions, RunSummary, Settings, load, run};
+
+use crate::support::Nothing;
 
 /// What the engine starts as `<this program> warden`: the filter of the test harness finds it.
 #[test]
 fn warden() {
     let _ = tidemill_engine::process::warden_main();
-}
-
-/// A catalog without any built-in step.
-struct Nothing;
-
-impl Catalog for Nothing {
-    fn interfaces(&self) -> &[Interface] {
-        &[]
-    }
-
-    fn check(&self, _: &str, _: &Value) -> Vec<WithProblem> {
-        Vec::new()
-    }
-
-    fn probe(&self, _: &str, _: &Utf8Path, _: &Value, _: &serde_json::Value) -> Result<Standing, String> {
-        Ok(Standing::Same)
-    }
-
-    fn target(&self, step: &str, _: &Value) -> String {
-        step.to_owned()
-    }
 }
 
 /// How long a condition may take to come true.

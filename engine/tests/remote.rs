@@ -3,43 +3,25 @@
 //! The warden is this very test program, called again.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod support;
+
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tidemill_engine::event::Cause;
 use tidemill_engine::failure::{Failure, StepFailure};
 use tidemill_engine::graph::{Graph, StepIndex};
-use tidemill_engine::interface::{Catalog, Interface, Standing, WithProblem};
 use tidemill_engine::name::{AttemptId, RunId};
 use tidemill_engine::plan::{Decision, Foreseen, RunFacts, Selection, foresee_now};
 use tidemill_engine::remote::{Order, OrderError, Report, WorkerError, work};
-use tidemill_engine::{Cancellation, Overrides, Project, RunOptions, Settings, Value, load, run};
+use tidemill_engine::{Cancellation, Overrides, Project, RunOptions, Settings, load, run};
+
+use crate::support::Nothing;
 
 /// What the engine starts as `<this program> warden`: the filter of the test harness finds it.
 #[test]
 fn warden() {
     let _ = tidemill_engine::process::warden_main();
-}
-
-/// A catalog without any built-in step.
-struct Nothing;
-
-impl Catalog for Nothing {
-    fn interfaces(&self) -> &[Interface] {
-        &[]
-    }
-
-    fn check(&self, _: &str, _: &Value) -> Vec<WithProblem> {
-        Vec::new()
-    }
-
-    fn probe(&self, _: &str, _: &Utf8Path, _: &Value, _: &serde_json::Value) -> Result<Standing, String> {
-        Ok(Standing::Same)
-    }
-
-    fn target(&self, step: &str, _: &Value) -> String {
-        step.to_owned()
-    }
 }
 
 /// Some machines around one store.
@@ -137,6 +119,23 @@ async fn what_is_made_elsewhere_is_what_would_be_made_here() {
     run(&here, graph, options, Vec::new(), Cancellation::new()).await.unwrap();
     let local = here.cache().result(&made.key).unwrap().unwrap();
     assert_eq!(local.outputs, made.outputs);
+}
+
+/// A result that was made with other things than its key was made of would be a lie.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_would_compute_another_key_makes_nothing() {
+    let world = World::new();
+    world.file("here/pipeline.toml", PIPELINE);
+    world.file("here/rows.txt", "1\n");
+    world.file("more/b.txt", "more\n");
+    let digest = order(&world, &world.on("here", &[("SAID", "said")])).await;
+    let there = world.on("there", &[("SAID", "something else")]);
+    assert!(!work(&there, digest, Vec::new(), &Cancellation::new()).await.unwrap());
+    let report = Report::find(&world.on("here", &[]), digest).unwrap().unwrap();
+    let Failure::Step(StepFailure::NotStarted { reason }) = report.result.unwrap_err().failure else {
+        panic!()
+    };
+    assert!(reason.contains("its env is not what the key was made of"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -149,3 +149,17 @@ fn without_query(word: &str) -> &str {
         false => word,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_is_shown_without_its_page_and_without_queries() {
+        let page = "PUT https://host/x?sig=abc: 401 Unauthorized:\n<HTML><body>Log in</body></HTML>";
+        assert_eq!(shortened(page), "PUT https://host/x 401 Unauthorized");
+        let xml = "403: <Error><Code>AccessDenied</Code></Error>";
+        assert_eq!(shortened(xml), xml);
+        assert_eq!(shortened(&"long ".repeat(200)).chars().count(), 401);
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
+use object_store::path::Path;
 use serde::Serialize;
 use tidemill_cache::{ActionResult, Cache, CacheError, Digest, Key};
 use tokio::sync::Semaphore;
@@ -305,17 +306,31 @@ impl Store {
                 return Ok(Sent::New);
             }
             if !is_another {
-                let there = open.link.get(&path, RECORD_MOST).await;
+                let sent = match open.is_readable(&path, &key, number).await? {
+                    true => Sent::There,
+                    false => {
+                        // What cannot be read serves nobody, and would stay in the way of what can for ever.
+                        open.link.put(&path, bytes).await?;
+                        Sent::New
+                    }
+                };
                 open.known.note_result(&key, here, level, number);
-                if matches!(there, Ok(Some(there)) if Record::decode(&there, &key, number, &Level::ALL).is_some())
-                {
-                    return Ok(Sent::There);
-                }
-                // What cannot be read serves nobody, and would stay in the way of what can for ever.
-                open.link.put(&path, bytes).await?;
-                return Ok(Sent::New);
+                return Ok(sent);
             }
             number += 1;
+        }
+    }
+}
+
+impl Open {
+    /// Whether a result is there that is what its name says. That the store does not answer says nothing of it.
+    async fn is_readable(&self, path: &Path, key: &Key, number: u64) -> Result<bool, StoreError> {
+        match self.link.get(path, RECORD_MOST).await {
+            Ok(there) => {
+                Ok(there.is_some_and(|there| Record::decode(&there, key, number, &Level::ALL).is_some()))
+            }
+            Err(StoreError::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

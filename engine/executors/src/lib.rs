@@ -1,4 +1,4 @@
-//! Commands that run elsewhere, on engines that exist: a thin, dependable client of each. It knows no step, no key and no store.
+//! Commands that run elsewhere, on engines that exist: a thin, dependable client of each; knows no step, no key and no store.
 //!
 //! What is submitted has a ticket that the submitter chose and wrote down before. So whatever happens to him, what runs can be
 //! found again by it, and is never submitted twice. Retrying, polling and giving up are the affair of who asks.

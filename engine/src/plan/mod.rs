@@ -49,6 +49,7 @@ pub use observe::{Observations, observe};
 pub use outputs::Outputs;
 pub(crate) use python::identity as python_identity;
 pub use recipe::Resolved;
+pub(crate) use recipe::rebuilt;
 pub use rival::record as record_contest;
 pub use select::{Scope, Selection, unknown};
 pub(crate) use tool::find as find_program;

@@ -115,6 +115,31 @@ pub(crate) fn build(
     Ok(Resolved { key: Key::of_recipe(&recipe), recipe: recipe.into(), materials, paths })
 }
 
+/// The recipe as this machine would write it for a step that was resolved elsewhere. The fingerprint is that of there.
+///
+/// # Errors
+/// If a part has no canonical form.
+pub(crate) fn rebuilt(
+    project: &Project,
+    step: &Step,
+    resolved: &Resolved,
+    observation: &Observation,
+) -> Result<Resolved, EngineError> {
+    let fingerprint = resolved.document().get("fingerprint").and_then(Document::as_text).map(str::to_owned);
+    let observation = Observation { fingerprint, ..observation.clone() };
+    let mut inputs: BTreeMap<InputName, ResolvedInput> = resolved
+        .paths
+        .iter()
+        .map(|(name, paths)| (name.clone(), ResolvedInput { materials: Vec::new(), paths: paths.clone() }))
+        .collect();
+    for material in &resolved.materials {
+        if let Some(input) = inputs.get_mut(&material.input) {
+            input.materials.push(material.clone());
+        }
+    }
+    build(project, step, inputs, &observation)
+}
+
 /// What enters the key of something that an input places: where, and the identity of what lies there.
 fn write_material(material: &Material, to: Encoder<'_>) -> Result<(), DocumentError> {
     to.map(2, |map| {

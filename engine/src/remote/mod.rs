@@ -4,6 +4,7 @@
 //! A worker is told the digest of its order, by whoever starts it. So the store can withhold an order and can never give another one.
 
 mod order;
+mod proof;
 mod report;
 mod worker;
 

@@ -78,6 +78,8 @@ impl Order {
         // The worker's project says nothing of its own.
         let sandbox = step.sandbox.unwrap_or(project.sandbox());
         Arc::make_mut(&mut step.common).sandbox = Some(sandbox);
+        // It was asked, and the answer is in the recipe.
+        step.fingerprint = None;
         let mut materials = Vec::with_capacity(resolved.materials.len());
         for material in &resolved.materials {
             if let Content::Project { source, seen, .. } = &material.content {

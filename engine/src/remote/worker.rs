@@ -8,9 +8,11 @@ use tidemill_store::{Pushing, StoreError};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::order::{Order, OrderError};
+use super::proof;
 use super::report::{Report, ReportError};
 use crate::error::EngineError;
 use crate::execute::{Attempt, Cancellation, Fences, Turn, attempt};
+use crate::failure::{Failure, FailureReport, StepFailure};
 use crate::graph::{Graph, StepIndex};
 use crate::plan::{Content, Execution, Material, Resolved};
 use crate::process::LazyWarden;
@@ -64,11 +66,22 @@ pub async fn work(
     let (order, execution) = prepared(project, digest).await?;
     let step = order.step.clone();
     let graph = Arc::new(Graph::single(order.pipeline.clone(), project.root().to_owned(), step));
+    let warden = LazyWarden::new(project.program(), project.state());
+    if let Some(reason) = proof::difference(project, &graph, &execution.resolved, &warden).await? {
+        warden.shutdown().await;
+        let failure = Failure::Step(StepFailure::NotStarted { reason });
+        let report = Report {
+            result: Err(FailureReport::without_attempt(failure, None)),
+            log: None,
+            undeclared: None,
+            took_ms: 0,
+        };
+        return send(project, store, report, order, digest).await.map(|()| false);
+    }
     let logs = project.state().join("worker");
     std::fs::create_dir_all(&logs).map_err(|source| EngineError::Io { path: logs.clone(), source })?;
     let log = logs.join(format!("{digest}.log"));
     let (vacated, _) = unbounded_channel();
-    let warden = LazyWarden::new(project.program(), project.state());
     let fences = Fences::of(project, &graph);
     let made = Attempt {
         id: order.attempt.clone(),

@@ -134,7 +134,7 @@ impl Conductor {
             let sent = loop {
                 tokio::select! {
                     sent = &mut sent => break sent,
-                    () = &mut patience, if !is_told => {
+                    () = &mut patience, if !is_told && !pushing.is_stopped() => {
                         is_told = true;
                         let message = "sending what was made to the store; Ctrl-C leaves the rest to `tidemill push`";
                         self.teller.tell(Event::Notice { message: message.to_owned() });

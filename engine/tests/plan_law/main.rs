@@ -4,6 +4,8 @@
 
 mod law;
 mod play;
+#[path = "../support/mod.rs"]
+mod support;
 mod world;
 
 use std::fs;

@@ -12,33 +12,12 @@ use rand::seq::IndexedRandom as _;
 use tidemill_cache::Roots;
 use tidemill_engine::event::{Cause, Event, Stamped, Subscriber};
 use tidemill_engine::graph::Graph;
-use tidemill_engine::interface::{Catalog, Interface, Standing, WithProblem};
 use tidemill_engine::{
-    Cancellation, EngineError, Overrides, Plan, Project, RunOptions, RunSummary, Selection, Settings, Value,
+    Cancellation, EngineError, Overrides, Plan, Project, RunOptions, RunSummary, Selection, Settings,
 };
 
+use crate::support::Nothing;
 use crate::world::World;
-
-/// A catalog without any built-in step.
-struct Nothing;
-
-impl Catalog for Nothing {
-    fn interfaces(&self) -> &[Interface] {
-        &[]
-    }
-
-    fn check(&self, _: &str, _: &Value) -> Vec<WithProblem> {
-        Vec::new()
-    }
-
-    fn probe(&self, _: &str, _: &Utf8Path, _: &Value, _: &serde_json::Value) -> Result<Standing, String> {
-        Ok(Standing::Same)
-    }
-
-    fn target(&self, step: &str, _: &Value) -> String {
-        step.to_owned()
-    }
-}
 
 /// A project on disk and what lies beside it.
 pub(crate) struct Place {
