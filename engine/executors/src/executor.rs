@@ -24,8 +24,8 @@ pub trait Executor: Send + Sync {
     /// Asks jobs to end: with SIGTERM, and after some seconds with SIGKILL. That they have ended is seen in their states.
     async fn cancel(&self, jobs: &[Ticket]) -> Result<(), ExecutorError>;
 
-    /// The end of what a job printed, 64 KiB of it at most; nothing if it has not printed anything.
-    async fn log(&self, job: &Ticket) -> Result<Vec<u8>, ExecutorError>;
+    /// What a job printed from this byte on, 64 KiB of it at most; nothing if there is no more yet. What was told once stays as it is.
+    async fn log(&self, job: &Ticket, from: u64) -> Result<Vec<u8>, ExecutorError>;
 
     /// Removes what the engine keeps of batches that have ended, as far as it lets one.
     async fn forget(&self, batches: &[BatchId]) -> Result<(), ExecutorError>;

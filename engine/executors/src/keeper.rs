@@ -50,6 +50,14 @@ end KILL
 echo "$code" > ended.new && mv ended.new ended
 "#;
 
+/// The most of a log that is told at once, in bytes.
+const PIECE: usize = 1 << 16;
+
+/// A line of the shell that prints a piece of a file, from a byte on.
+pub(crate) fn piece(file: &str, from: u64) -> String {
+    format!("tail -c +{} {file} | head -c {PIECE}", from + 1)
+}
+
 /// The command of a job as a script: it removes itself first, for it may hold secrets.
 pub(crate) fn command(job: &Job) -> Result<String, ExecutorError> {
     let mut script = "rm -f command\n".to_owned();

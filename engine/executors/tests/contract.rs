@@ -1,9 +1,10 @@
 //! What every engine promises, tried on it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tidemill_executors::{Batch, BatchId, End, Executor, Job, Resources, State, Ticket};
+use tokio::time::Instant;
 
 /// All of it.
 pub(crate) async fn all(engine: &impl Executor) {
@@ -13,6 +14,7 @@ pub(crate) async fn all(engine: &impl Executor) {
     cancelled_ends(engine).await;
     what_it_leaves_behind_goes_too(engine).await;
     time_is_kept(engine).await;
+    a_log_is_told_in_pieces(engine).await;
     what_is_not_there_is_not_told(engine).await;
 }
 
@@ -51,6 +53,23 @@ pub(crate) async fn end(engine: &impl Executor, ticket: &Ticket) -> End {
     }
 }
 
+/// What a job has printed from this byte on, piece by piece.
+async fn printed_from(engine: &impl Executor, ticket: &Ticket, from: u64) -> Vec<u8> {
+    let mut whole = Vec::new();
+    loop {
+        let piece = engine.log(ticket, from + whole.len() as u64).await.unwrap();
+        assert!(piece.len() <= 1 << 16, "a piece of {} bytes", piece.len());
+        if piece.is_empty() {
+            return whole;
+        }
+        whole.extend(piece);
+    }
+}
+
+async fn printed(engine: &impl Executor, ticket: &Ticket) -> String {
+    String::from_utf8(printed_from(engine, ticket, 0).await).unwrap()
+}
+
 fn tickets(batch: &Batch) -> Vec<Ticket> {
     batch.tickets().collect()
 }
@@ -64,7 +83,7 @@ async fn ends_are_told_apart(engine: &impl Executor) {
         ends.push(end(engine, ticket).await);
     }
     assert_eq!(ends, [End::Exited { code: 0 }, End::Exited { code: 7 }, End::Killed { signal: 11 }]);
-    assert_eq!(String::from_utf8(engine.log(&tickets[0]).await.unwrap()).unwrap().trim(), "said");
+    assert_eq!(printed(engine, &tickets[0]).await.trim(), "said");
     // Once ended, always ended in the same way.
     assert_eq!(end(engine, &tickets[1]).await, ends[1]);
     engine.forget(std::slice::from_ref(&batch.id)).await.unwrap();
@@ -79,7 +98,7 @@ async fn variables_reach_it_as_they_are(engine: &impl Executor) {
     engine.submit(&batch).await.unwrap();
     let ticket = &tickets(&batch)[0];
     assert_eq!(end(engine, ticket).await, End::Exited { code: 0 });
-    assert_eq!(String::from_utf8(engine.log(ticket).await.unwrap()).unwrap(), format!("{value}|{value}"));
+    assert_eq!(printed(engine, ticket).await, format!("{value}|{value}"));
 }
 
 async fn submitted_twice_runs_once(engine: &impl Executor) {
@@ -110,7 +129,7 @@ async fn cancelled_ends(engine: &impl Executor) {
     let tickets = tickets(&batch);
     until(engine, &tickets[0], |state| matches!(state, State::Running { .. })).await;
     let began = Instant::now();
-    while engine.log(&tickets[0]).await.unwrap().is_empty() {
+    while printed(engine, &tickets[0]).await.is_empty() {
         assert!(began.elapsed() < PATIENCE, "it has not begun");
     }
     engine.cancel(&tickets).await.unwrap();
@@ -127,7 +146,7 @@ async fn what_it_leaves_behind_goes_too(engine: &impl Executor) {
     engine.submit(&batch).await.unwrap();
     let ticket = &tickets(&batch)[0];
     assert_eq!(end(engine, ticket).await, End::Exited { code: 0 });
-    let child = String::from_utf8(engine.log(ticket).await.unwrap()).unwrap();
+    let child = printed(engine, ticket).await;
     let child = std::path::Path::new("/proc").join(child.trim());
     let began = Instant::now();
     while std::fs::read_to_string(child.join("cmdline")).is_ok_and(|line| line.contains("987654")) {
@@ -144,12 +163,39 @@ async fn time_is_kept(engine: &impl Executor) {
     assert_eq!(end(engine, ticket).await, End::TimedOut);
 }
 
+async fn a_log_is_told_in_pieces(engine: &impl Executor) {
+    const LINES: usize = 20_000;
+    let folder = tempfile::tempdir().unwrap();
+    open_to_all(folder.path());
+    let go_on = folder.path().join("go-on");
+    let script = format!(
+        "seq -f %09.0f {LINES}; while [ ! -e {} ]; do sleep 0.05; done; echo the end",
+        go_on.display()
+    );
+    let batch = batch(vec![shell(&script)]);
+    engine.submit(&batch).await.unwrap();
+    let ticket = &tickets(&batch)[0];
+    let (began, mut whole) = (Instant::now(), Vec::new());
+    // It is told while the job runs,
+    while whole.len() < LINES * 10 {
+        assert!(began.elapsed() < PATIENCE, "{} bytes", whole.len());
+        whole.extend(printed_from(engine, ticket, whole.len() as u64).await);
+    }
+    std::fs::write(&go_on, "").unwrap();
+    assert_eq!(end(engine, ticket).await, End::Exited { code: 0 });
+    // and what comes later is told later.
+    whole.extend(printed_from(engine, ticket, whole.len() as u64).await);
+    let expected: String = (1..=LINES).map(|line| format!("{line:09}\n")).collect();
+    assert_eq!(String::from_utf8(whole).unwrap(), expected + "the end\n");
+    assert!(engine.log(ticket, 1 << 40).await.unwrap().is_empty());
+}
+
 async fn what_is_not_there_is_not_told(engine: &impl Executor) {
     let stranger = BatchId::generate();
     assert!(engine.status(std::slice::from_ref(&stranger)).await.unwrap().is_empty());
     let ticket = Ticket { batch: stranger.clone(), job: 0 };
     engine.cancel(std::slice::from_ref(&ticket)).await.unwrap();
-    assert!(engine.log(&ticket).await.unwrap().is_empty());
+    assert!(engine.log(&ticket, 0).await.unwrap().is_empty());
     engine.forget(&[stranger]).await.unwrap();
 }
 

@@ -69,8 +69,8 @@ impl Executor for Slurm {
         self.run(&self.scripts.cancel(jobs)).await.map(drop)
     }
 
-    async fn log(&self, job: &Ticket) -> Result<Vec<u8>, ExecutorError> {
-        self.run(&self.scripts.log(job)).await
+    async fn log(&self, job: &Ticket, from: u64) -> Result<Vec<u8>, ExecutorError> {
+        self.run(&self.scripts.log(job, from)).await
     }
 
     async fn forget(&self, batches: &[BatchId]) -> Result<(), ExecutorError> {

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::SlurmSettings;
-use crate::keeper::{KEEPER, command};
+use crate::keeper::{KEEPER, command, piece};
 use crate::shell::quoted;
 use crate::{Batch, BatchId, ExecutorError, Resources, Ticket};
 
@@ -144,14 +144,24 @@ fi
         script
     }
 
-    /// The end of what a job printed, or what Slurm kept if it did not come so far.
-    pub(super) fn log(&self, ticket: &Ticket) -> String {
+    /// A piece of what a job printed. What Slurm kept of its script is told instead if it never came to a log of its own, and will not any
+    /// more: the two are never mixed.
+    pub(super) fn log(&self, ticket: &Ticket, from: u64) -> String {
         let jobs = &self.jobs;
+        let Ticket { batch, job } = ticket;
+        let piece = piece("\"$file\"", from);
         format!(
             r#"{jobs}
-for file in "$jobs/{ticket}/log" "$jobs/{ticket}.out"; do
-    [ ! -s "$file" ] || {{ tail -c 65536 "$file"; return 0; }}
-done"#
+file="$jobs/{ticket}/log"
+if [ ! -e "$file" ] && [ -s "$jobs/{ticket}.out" ]; then
+    alive=$(squeue -h -a -r -n {batch} -o %K) || return 1
+    case "
+$alive
+" in *"
+{job}
+"*) ;; *) [ -e "$file" ] || file="$jobs/{ticket}.out" ;; esac
+fi
+[ ! -e "$file" ] || {piece}"#
         )
     }
 

@@ -82,8 +82,8 @@ impl Executor for Ssh {
         self.everywhere(&self.scripts.cancel(jobs)).await.map(drop)
     }
 
-    async fn log(&self, job: &Ticket) -> Result<Vec<u8>, ExecutorError> {
-        let answers = self.everywhere(&self.scripts.log(job)).await?;
+    async fn log(&self, job: &Ticket, from: u64) -> Result<Vec<u8>, ExecutorError> {
+        let answers = self.everywhere(&self.scripts.log(job, from)).await?;
         Ok(answers.into_iter().find(|answer| !answer.is_empty()).unwrap_or_default())
     }
 

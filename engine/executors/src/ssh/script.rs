@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::keeper::{BEGAN, GRACE, KEEPER, command};
+use crate::keeper::{BEGAN, GRACE, KEEPER, command, piece};
 use crate::shell::quoted;
 use crate::{Batch, BatchId, ExecutorError, Ticket};
 
@@ -117,10 +117,11 @@ end() {{
         script
     }
 
-    /// The end of what a job printed.
-    pub(super) fn log(&self, job: &Ticket) -> String {
+    /// A piece of what a job printed.
+    pub(super) fn log(&self, job: &Ticket, from: u64) -> String {
         let jobs = &self.jobs;
-        format!("{jobs}\n[ ! -e \"$jobs/{job}/log\" ] || tail -c 65536 \"$jobs/{job}/log\"")
+        let piece = piece(&format!("\"$jobs/{job}/log\""), from);
+        format!("{jobs}\n[ ! -e \"$jobs/{job}/log\" ] || {piece}")
     }
 
     /// Removes the folders of batches.
