@@ -263,8 +263,8 @@ class Logs(http.server.BaseHTTPRequestHandler):
                 wanted = f"/api/v1/namespaces/{space}/pods/{name}"
                 pods = [pod for pod in self.node.pods.values() if pod.path == wanted and pod.log.exists()]
                 text = pods[-1].log.read_bytes() if pods else b""
-                if "tailLines" in query:
-                    text = b"".join(text.splitlines(keepends=True)[-int(query["tailLines"][0]):])
+                if "limitBytes" in query:
+                    text = text[:int(query["limitBytes"][0])]
                 self.answer(200, text)
             case _:
                 self.answer(404, b"not found")

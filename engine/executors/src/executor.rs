@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{Batch, BatchId, ExecutorError, States, Ticket};
+use crate::{Batch, BatchId, ExecutorError, Program, States, Ticket};
 
 /// An engine that runs commands.
 ///
@@ -14,6 +14,11 @@ use crate::{Batch, BatchId, ExecutorError, States, Ticket};
 /// - **Secrets** in the variables of a job are seen by its user and by root only.
 #[async_trait]
 pub trait Executor: Send + Sync {
+    /// Makes sure that a program is where jobs run, and runs there as far as that can be known before a job does: copied once per digest,
+    /// if it has to be copied at all. The first word of a command that starts it. Where it cannot run it is refused, in a sentence that
+    /// says what to do.
+    async fn install(&self, program: &Program) -> Result<String, ExecutorError>;
+
     /// Submits those jobs of a batch that are not there yet. After an error any of them may be there: whoever submits the batch again
     /// gets the rest.
     async fn submit(&self, batch: &Batch) -> Result<(), ExecutorError>;

@@ -51,7 +51,7 @@ echo "$code" > ended.new && mv ended.new ended
 "#;
 
 /// The most of a log that is told at once, in bytes.
-const PIECE: usize = 1 << 16;
+pub(crate) const PIECE: usize = 1 << 16;
 
 /// A line of the shell that prints a piece of a file, from a byte on.
 pub(crate) fn piece(file: &str, from: u64) -> String {

@@ -54,7 +54,7 @@ pub(crate) async fn end(engine: &impl Executor, ticket: &Ticket) -> End {
 }
 
 /// What a job has printed from this byte on, piece by piece.
-async fn printed_from(engine: &impl Executor, ticket: &Ticket, from: u64) -> Vec<u8> {
+pub(crate) async fn printed_from(engine: &impl Executor, ticket: &Ticket, from: u64) -> Vec<u8> {
     let mut whole = Vec::new();
     loop {
         let piece = engine.log(ticket, from + whole.len() as u64).await.unwrap();
@@ -66,7 +66,7 @@ async fn printed_from(engine: &impl Executor, ticket: &Ticket, from: u64) -> Vec
     }
 }
 
-async fn printed(engine: &impl Executor, ticket: &Ticket) -> String {
+pub(crate) async fn printed(engine: &impl Executor, ticket: &Ticket) -> String {
     String::from_utf8(printed_from(engine, ticket, 0).await).unwrap()
 }
 

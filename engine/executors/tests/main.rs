@@ -3,6 +3,7 @@
 
 mod contract;
 mod kubernetes;
+mod programs;
 mod ray;
 mod slurm;
 mod ssh;

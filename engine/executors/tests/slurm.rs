@@ -3,6 +3,7 @@
 use tidemill_executors::{End, Executor as _, Shell, Slurm, SlurmSettings};
 
 use crate::contract::{self, batch, end, shell};
+use crate::programs;
 use crate::support::Engine;
 
 fn cluster(engine: &Engine, settings: &SlurmSettings) -> Slurm {
@@ -16,7 +17,9 @@ async fn it_keeps_its_promise() {
     let folder = tempfile::tempdir().unwrap();
     let settings =
         SlurmSettings { folder: folder.path().to_str().map(str::to_owned), ..SlurmSettings::default() };
-    contract::all(&cluster(&engine, &settings)).await;
+    let cluster = cluster(&engine, &settings);
+    contract::all(&cluster).await;
+    programs::all(&cluster).await;
 }
 
 #[tokio::test]

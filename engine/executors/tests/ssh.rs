@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tidemill_executors::{End, Executor as _, ExecutorError, Resources, Shell, Ssh, State};
+use tidemill_executors::{
+    End, Executor as _, ExecutorError, Program, Resources, Shell, Ssh, SshSettings, State,
+};
 
 use crate::contract::{self, batch, end, shell, until};
+use crate::programs;
 use crate::support::Engine;
 
 /// Its two hosts are one machine: each job is found on both, and is the same there.
@@ -15,20 +18,31 @@ fn hosts(engine: &Engine) -> Ssh {
         config: Some(engine.text("config").into()),
         sockets: Some(engine.folder()),
     };
-    Ssh::new(vec![host("remote"), host("remote2")], Some(&engine.text("remote_folder"))).unwrap()
+    let hosts = vec![host("remote"), host("remote2")];
+    let folder = Some(engine.text("remote_folder"));
+    Ssh::new(&SshSettings { hosts, folder, ..SshSettings::default() }).unwrap()
 }
 
 #[tokio::test]
 async fn it_keeps_its_promise() {
     let engine = Engine::start("ssh");
-    contract::all(&hosts(&engine)).await;
+    let hosts = hosts(&engine);
+    contract::all(&hosts).await;
+    programs::all(&hosts).await;
 }
 
 #[tokio::test]
 async fn without_a_connection_too() {
     let folder = tempfile::tempdir().unwrap();
-    let here = Shell::Here { variables: BTreeMap::new() };
-    contract::all(&Ssh::new(vec![here], folder.path().to_str()).unwrap()).await;
+    let settings = SshSettings {
+        hosts: vec![Shell::Here { variables: BTreeMap::new() }],
+        folder: folder.path().to_str().map(str::to_owned),
+        ..SshSettings::default()
+    };
+    let here = Ssh::new(&settings).unwrap();
+    contract::all(&here).await;
+    programs::all(&here).await;
+    a_program_that_is_there_is_tried(settings).await;
 }
 
 #[tokio::test]
@@ -60,4 +74,18 @@ async fn a_lost_machine_is_told() {
     assert!(matches!(asked, Err(ExecutorError::Unreachable { .. })), "{asked:?}");
     engine.order("start");
     assert_eq!(end(&hosts, &ticket).await, End::NodeLost);
+}
+
+async fn a_program_that_is_there_is_tried(settings: SshSettings) {
+    let ours = Program { path: "/no/such/file".into(), digest: "1f".to_owned(), version: "1.0".to_owned() };
+    for (program, why) in
+        [("/no/such/program", "/no/such/program does not run"), ("/bin/true", "1.0 is wanted")]
+    {
+        let settings = SshSettings { program: Some(program.to_owned()), ..settings.clone() };
+        let asked = Ssh::new(&settings).unwrap().install(&ours).await;
+        assert!(
+            matches!(&asked, Err(ExecutorError::Refused { reason, .. }) if reason.contains(why)),
+            "{asked:?}"
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::io::AsyncReadExt as _;
+use futures_util::io::{self, AsyncReadExt as _};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::batch::v1::Job as Object;
 use k8s_openapi::api::core::v1::Pod;
@@ -14,13 +14,9 @@ use serde_json::Value;
 use super::manifest::{BATCH, JOB};
 use super::read::{self, Seen};
 use super::{AT_ONCE, Kubernetes, error, manifest};
+use crate::keeper::PIECE;
 use crate::shell::one_line;
 use crate::{BatchId, End, ExecutorError, Job, State, States, Ticket};
-
-/// How much of what a job printed is of interest.
-const LOG: usize = 64 << 10;
-/// How many lines are asked for, of which that much is taken.
-const LINES: i64 = 10_000;
 
 impl Kubernetes {
     pub(super) fn error(&self, error: &Error) -> ExecutorError {
@@ -125,28 +121,27 @@ impl Kubernetes {
         settled.try_collect().await
     }
 
-    /// The end of what the last pod of a job printed.
-    pub(super) async fn tail(&self, job: &Ticket) -> Result<Vec<u8>, ExecutorError> {
+    /// A piece of what the last pod of a job printed. A node tells a log from its beginning only, and has it until it is rotated.
+    pub(super) async fn piece(&self, job: &Ticket, from: u64) -> Result<Vec<u8>, ExecutorError> {
         let Ticket { batch, job } = job;
         let wanted = ListParams::default().labels(&format!("{BATCH}={batch},{JOB}={job}"));
         let pods = self.pods.list(&wanted).await.map_err(|error| self.error(&error))?.items;
         let last = pods.into_iter().max_by_key(|pod| pod.metadata.creation_timestamp.clone());
         let Some(name) = last.and_then(|pod| pod.metadata.name) else { return Ok(Vec::new()) };
-        let lines = LogParams { tail_lines: Some(LINES), ..LogParams::default() };
-        let mut log = match self.pods.log_stream(&name, &lines).await {
+        let end = from.saturating_add(PIECE as u64);
+        let wanted = LogParams { limit_bytes: i64::try_from(end).ok(), ..LogParams::default() };
+        let mut log = match self.pods.log_stream(&name, &wanted).await {
             Ok(log) => Box::pin(log),
             // Its container is not made yet, or the pod has gone.
             Err(Error::Api(status)) if matches!(status.code, 400 | 404) => return Ok(Vec::new()),
             Err(error) => return Err(self.error(&error)),
         };
-        let (mut end, mut buffer) = (Vec::new(), vec![0; LOG]);
-        loop {
-            let count = log.read(&mut buffer).await.map_err(|error| self.error(&Error::ReadEvents(error)))?;
-            if count == 0 {
-                return Ok(end);
-            }
-            end.extend_from_slice(&buffer[..count]);
-            end.drain(..end.len().saturating_sub(LOG));
+        let broken = |error| self.error(&Error::ReadEvents(error));
+        let before = io::copy((&mut log).take(from), &mut io::sink()).await.map_err(broken)?;
+        let mut piece = Vec::new();
+        if before == from {
+            log.take(PIECE as u64).read_to_end(&mut piece).await.map_err(broken)?;
         }
+        Ok(piece)
     }
 }

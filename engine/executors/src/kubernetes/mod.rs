@@ -19,7 +19,7 @@ use kube::api::{Api, DeleteParams, ListParams};
 
 pub use self::settings::{KubernetesSettings, Toleration};
 use crate::shell::one_line;
-use crate::{Batch, BatchId, End, Executor, ExecutorError, States, Ticket};
+use crate::{Batch, BatchId, End, Executor, ExecutorError, Program, States, Ticket};
 
 /// How many questions are open at once.
 const AT_ONCE: usize = 16;
@@ -68,6 +68,11 @@ impl Kubernetes {
 
 #[async_trait]
 impl Executor for Kubernetes {
+    /// The image has it.
+    async fn install(&self, _: &Program) -> Result<String, ExecutorError> {
+        Ok(self.settings.program.clone())
+    }
+
     async fn submit(&self, batch: &Batch) -> Result<(), ExecutorError> {
         let objects = batch
             .tickets()
@@ -93,8 +98,8 @@ impl Executor for Kubernetes {
         stream::iter(cancelled.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    async fn log(&self, job: &Ticket) -> Result<Vec<u8>, ExecutorError> {
-        self.tail(job).await
+    async fn log(&self, job: &Ticket, from: u64) -> Result<Vec<u8>, ExecutorError> {
+        self.piece(job, from).await
     }
 
     async fn forget(&self, batches: &[BatchId]) -> Result<(), ExecutorError> {

@@ -154,7 +154,6 @@ fn end_of_container(terminated: &ContainerStateTerminated) -> End {
     }
     match (signal, exit_code) {
         (Some(signal), _) if *signal > 0 => End::Killed { signal: *signal },
-        (_, code @ 129..=192) => End::Killed { signal: code - 128 },
-        (_, code) => End::Exited { code: *code },
+        (_, code) => End::of_code(*code),
     }
 }

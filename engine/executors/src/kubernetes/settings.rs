@@ -18,6 +18,8 @@ pub struct KubernetesSettings {
     pub namespace: Option<String>,
     /// The image that has the commands.
     pub image: String,
+    /// The program in it that jobs start with; nothing is copied.
+    pub program: String,
     /// Labels that a node must have.
     pub node_selector: BTreeMap<String, String>,
     /// Taints of nodes that are no hindrance.
@@ -50,6 +52,7 @@ impl KubernetesSettings {
             context: None,
             namespace: None,
             image,
+            program: "tidemill".to_owned(),
             node_selector: BTreeMap::new(),
             tolerations: Vec::new(),
             priority_class: None,

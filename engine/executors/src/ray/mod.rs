@@ -7,9 +7,11 @@
 //!
 //! A job that gets no resources within 15 minutes is given up by Ray: `RAY_JOB_START_TIMEOUT_SECONDS` of its head says another time.
 
+mod log;
 mod package;
 mod parse;
 mod script;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,21 +22,21 @@ use futures_util::{TryStreamExt as _, stream};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode};
 
+use self::log::Piece;
 use self::parse::Known;
 use crate::shell::one_line;
-use crate::{Batch, BatchId, Executor, ExecutorError, States, Ticket};
+use crate::{Batch, BatchId, Executor, ExecutorError, Program, States, Ticket};
 
 /// For connections.
 const CONNECT: Duration = Duration::from_secs(15);
 /// For a whole request.
 const REQUEST: Duration = Duration::from_secs(60);
+/// For one that uploads a package.
+const UPLOAD: Duration = Duration::from_secs(3600);
 /// How many requests are under way at once.
 const AT_ONCE: usize = 8;
 /// How many jobs one job cancels: their names are arguments of a command.
 const CANCELLED_AT_ONCE: usize = 1000;
-/// The lines at the end of a log that are asked for, and how many bytes of them are kept meanwhile.
-const LINES: usize = 4096;
-const KEPT: usize = 128 << 10;
 
 /// Which Ray, and how it is reached.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -45,13 +47,19 @@ pub struct RaySettings {
     pub token: Option<String>,
     /// Headers that a proxy in front of it asks for.
     pub headers: BTreeMap<String, String>,
+    /// The program on the nodes that jobs start with. Without it ours is uploaded.
+    pub program: Option<String>,
 }
 
 impl fmt::Debug for RaySettings {
     /// Without the token and the values of headers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<&String> = self.headers.keys().collect();
-        f.debug_struct("RaySettings").field("address", &self.address).field("headers", &headers).finish()
+        f.debug_struct("RaySettings")
+            .field("address", &self.address)
+            .field("headers", &headers)
+            .field("program", &self.program)
+            .finish()
     }
 }
 
@@ -60,6 +68,7 @@ impl fmt::Debug for RaySettings {
 pub struct Ray {
     client: Client,
     address: String,
+    program: Option<String>,
 }
 
 /// What it answers.
@@ -93,7 +102,7 @@ impl Ray {
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = Client::builder().default_headers(headers).connect_timeout(CONNECT).timeout(REQUEST);
         let client = client.build().map_err(|error| wrong(said(&error)))?;
-        Ok(Self { client, address })
+        Ok(Self { client, address, program: settings.program.clone() })
     }
 
     async fn send(
@@ -105,6 +114,9 @@ impl Ray {
         let mut request = self.client.request(method, format!("{}{path}", self.address));
         if let Some((kind, body)) = body {
             request = request.header(CONTENT_TYPE, kind).body(body);
+            if kind == package::KIND {
+                request = request.timeout(UPLOAD);
+            }
         }
         request.send().await.map_err(|error| self.unreachable(&error))
     }
@@ -123,6 +135,10 @@ impl Ray {
 
     fn unreachable(&self, error: &reqwest::Error) -> ExecutorError {
         ExecutorError::Unreachable { engine: self.address.clone(), reason: said(error) }
+    }
+
+    fn refused(&self, reason: String) -> ExecutorError {
+        ExecutorError::Refused { engine: self.address.clone(), reason }
     }
 
     fn refusal(&self, answer: &Answer) -> ExecutorError {
@@ -145,14 +161,11 @@ impl Ray {
 
     /// Submits a job: Ray takes each id once.
     async fn submit_one(&self, batch: &Batch, ticket: &Ticket) -> Result<(), ExecutorError> {
-        // Asking for a package keeps it for 10 minutes; later its job does.
-        let package = format!("/api/packages/gcs/{}", script::package(ticket));
-        if self.ask(Method::GET, &package, None).await?.status == StatusCode::NOT_FOUND {
-            let zip = package::zip(script::KEEPER, script::keeper(batch, ticket)?.as_bytes());
-            let put = self.ask(Method::PUT, &package, Some(("application/zip", zip))).await?;
-            if !put.status.is_success() {
-                return Err(self.refusal(&put));
-            }
+        let package = script::package(ticket);
+        if !self.has(&package).await? {
+            let keeper = script::keeper(batch, ticket)?;
+            let zip = package::zip(script::KEEPER, 0o600, keeper.as_bytes());
+            self.put(&package, zip.map_err(|error| self.refused(error.to_string()))?).await?;
         }
         let answer = self.post(script::submission(batch, ticket)).await?;
         if answer.status.is_success() {
@@ -202,11 +215,23 @@ fn said(error: &reqwest::Error) -> String {
 
 #[async_trait]
 impl Executor for Ray {
+    async fn install(&self, program: &Program) -> Result<String, ExecutorError> {
+        match &self.program {
+            Some(there) => Ok(there.clone()),
+            None => self.upload(program).await,
+        }
+    }
+
     async fn submit(&self, batch: &Batch) -> Result<(), ExecutorError> {
         if batch.resources.nodes > 1 {
-            let reason =
-                "a job of Ray has one machine; what it needs of others it asks Ray for itself".to_owned();
-            return Err(ExecutorError::Refused { engine: self.address.clone(), reason });
+            let reason = "a job of Ray has one machine; what it needs of others it asks Ray for itself";
+            return Err(self.refused(reason.to_owned()));
+        }
+        // Ray drops what no job has for 10 minutes.
+        for program in batch.jobs.iter().filter_map(script::program_of).collect::<BTreeSet<_>>() {
+            if !self.has(program).await? {
+                return Err(self.refused(format!("it has no {program} any more; install it again")));
+            }
         }
         let there: BTreeSet<Ticket> = self.known().await?.iter().filter_map(Known::ticket).collect();
         let missing = batch.tickets().filter(|ticket| !there.contains(ticket));
@@ -249,7 +274,7 @@ impl Executor for Ray {
         Ok(())
     }
 
-    async fn log(&self, job: &Ticket) -> Result<Vec<u8>, ExecutorError> {
+    async fn log(&self, job: &Ticket, from: u64) -> Result<Vec<u8>, ExecutorError> {
         let answer = self.ask(Method::GET, &format!("/api/jobs/{job}"), None).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(Vec::new());
@@ -259,23 +284,26 @@ impl Executor for Ray {
         }
         let known = parse::job(&answer.body).ok_or_else(|| self.unintelligible(&answer.body))?;
         let Some(node) = known.node() else { return Ok(Vec::new()) };
-        // Not by the Jobs API, which reads all of a log first, and none that is not UTF-8.
-        let path = format!("/api/v0/logs/file?node_id={node}&filename=job-driver-{job}.log&lines={LINES}");
+        // Not by the Jobs API, which reads all of a log first, and none that is not UTF-8. Either tells it from its beginning only.
+        let path = format!("/api/v0/logs/file?node_id={node}&filename=job-driver-{job}.log&lines=-1");
         let mut response = self.send(Method::GET, &path, None).await?;
         let status = response.status();
-        let mut log = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
-            log.extend(chunk);
-            log.drain(..log.len().saturating_sub(KEPT));
-        }
-        match status.is_success() {
-            true => Ok(parse::printed(&log, job)),
-            false if parse::has_no_log(&log) => Ok(Vec::new()),
-            false if parse::has_no_node(&log) => {
-                let reason = "the machine that has the log is gone".to_owned();
-                Err(ExecutorError::Refused { engine: self.address.clone(), reason })
+        if status.is_success() {
+            let mut piece = Piece::new(job, from);
+            while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+                if !piece.take(&chunk) {
+                    break;
+                }
             }
-            false => Err(self.refusal(&Answer { status, body: log })),
+            return Ok(piece.finish());
+        }
+        let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        match parse::has_no_log(&body) {
+            true => Ok(Vec::new()),
+            false if parse::has_no_node(&body) => {
+                Err(self.refused("the machine that has the log is gone".to_owned()))
+            }
+            false => Err(self.refusal(&Answer { status, body: body.into() })),
         }
     }
 
@@ -283,7 +311,7 @@ impl Executor for Ray {
         let known = self.known().await?;
         let ours = known.iter().filter(|known| known.has_ended()).filter_map(Known::ticket);
         let ours = ours.filter(|ticket| batches.contains(&ticket.batch)).map(|ticket| ticket.to_string());
-        let cancellers = known.iter().filter_map(Known::done_canceller).map(str::to_owned);
-        self.remove(&ours.chain(cancellers).collect::<Vec<_>>()).await
+        let helpers = known.iter().filter_map(Known::done_helper).map(str::to_owned);
+        self.remove(&ours.chain(helpers).collect::<Vec<_>>()).await
     }
 }

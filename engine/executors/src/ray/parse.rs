@@ -2,12 +2,9 @@
 
 use serde::Deserialize;
 
-use super::script::{CANCELLER, ENTRYPOINT, LATE};
+use super::script::{CANCELLER, LATE, TRIAL};
 use crate::shell::one_line;
 use crate::{End, ExecutorError, State, Ticket};
-
-/// How much of a log is given.
-const LOG: usize = 64 << 10;
 
 /// One of Ray's jobs, ours or not: with a submission id if it was submitted.
 #[derive(Debug, Deserialize)]
@@ -43,6 +40,11 @@ impl Known {
         self.driver_node_id.as_deref()
     }
 
+    /// What Ray says of its state.
+    pub(super) fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or_default()
+    }
+
     /// Whether it waits.
     pub(super) fn waits(&self) -> bool {
         self.status == "PENDING"
@@ -53,9 +55,15 @@ impl Known {
         matches!(self.status.as_str(), "STOPPED" | "SUCCEEDED" | "FAILED")
     }
 
-    /// Its name, if it has cancelled others and has ended.
-    pub(super) fn done_canceller(&self) -> Option<&str> {
-        self.submission_id.as_deref().filter(|id| id.starts_with(CANCELLER) && self.has_ended())
+    /// Whether it has ended well.
+    pub(super) fn went_well(&self) -> bool {
+        self.status == "SUCCEEDED"
+    }
+
+    /// Its name, if it has cancelled others or tried a program, and has ended.
+    pub(super) fn done_helper(&self) -> Option<&str> {
+        let helps = |id: &&str| id.starts_with(CANCELLER) || id.starts_with(TRIAL);
+        self.submission_id.as_deref().filter(helps).filter(|_| self.has_ended())
     }
 
     /// Where it is.
@@ -75,11 +83,10 @@ impl Known {
             // So the keeper says that the time was up.
             Some(code) if code == -LATE => return End::TimedOut,
             Some(code @ ..0) => return End::Killed { signal: -code },
-            Some(code @ 129..=192) => return End::Killed { signal: code - 128 },
-            Some(code) => return End::Exited { code },
+            Some(code) => return End::of_code(code),
             None => {}
         }
-        let message = self.message.as_deref().unwrap_or_default();
+        let message = self.message();
         let has = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
         match self.error_type.as_deref().unwrap_or_default() {
             // It ended by itself in the moment in which it was to be stopped.
@@ -134,18 +141,13 @@ pub(super) fn has_no_node(answer: &[u8]) -> bool {
     answer.starts_with(b"Agent for node id")
 }
 
-/// The end of what a job printed, of a log that also has lines of Ray's. These may come later than they were written.
-pub(super) fn printed(log: &[u8], ticket: &Ticket) -> Vec<u8> {
-    let mut printed = log.to_vec();
-    let begins = format!("Running entrypoint for job {ticket}: {ENTRYPOINT}\n");
-    if let Some(at) = printed.windows(begins.len()).position(|part| part == begins.as_bytes()) {
-        printed.drain(at..at + begins.len());
+/// What the logs of a job are in the answer of the Jobs API.
+pub(super) fn logs(answer: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Logs {
+        logs: String,
     }
-    let first = printed.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-    if printed[..first].ends_with(b" -- Runtime env is setting up.\n") {
-        printed.drain(..first);
-    }
-    printed.split_off(printed.len().saturating_sub(LOG))
+    serde_json::from_slice::<Logs>(answer).ok().map(|answer| answer.logs)
 }
 
 #[cfg(test)]
@@ -227,19 +229,6 @@ mod tests {
         assert!(jobs(b"<html>").is_none());
         assert!(jobs(b"[{\"submission_id\": \"x\"}]").is_none());
         assert!(job(b"[]").is_none());
-    }
-
-    #[test]
-    fn of_a_log_what_the_command_printed_is_left() {
-        let ticket = ticket();
-        let begins = format!("Running entrypoint for job {ticket}: {ENTRYPOINT}\n");
-        let sets_up = "2026-01-01 00:00:00,000\tINFO job_manager.py:581 -- Runtime env is setting up.\n";
-        let printed = |log: String| String::from_utf8(printed(log.as_bytes(), &ticket)).unwrap();
-        assert_eq!(printed(format!("{sets_up}{begins}one\ntwo")), "one\ntwo");
-        assert_eq!(printed(format!("{sets_up}one\n{begins}two")), "one\ntwo");
-        assert_eq!(printed(sets_up.to_owned()), "");
-        assert_eq!(printed(String::new()), "");
-        assert_eq!(printed("x".repeat(LOG + 1)).len(), LOG);
     }
 
     #[test]

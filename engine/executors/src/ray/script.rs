@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::keeper::{GRACE, command};
 use crate::shell::quoted;
-use crate::{Batch, ExecutorError, Ticket};
+use crate::{Batch, ExecutorError, Job, Ticket};
 
 /// The only file of a job's package.
 pub(super) const KEEPER: &str = "keeper";
@@ -19,6 +19,11 @@ pub(super) const LATE: i32 = 14;
 
 /// The beginning of the name of a job that cancels jobs which have not begun.
 pub(super) const CANCELLER: &str = "tidemill-cancel-";
+
+/// The beginning of the name of a job that tries a program.
+pub(super) const TRIAL: &str = "tidemill-try-";
+/// The beginning of the name of a program, and of its package.
+const PROGRAM: &str = "tidemill-program-";
 
 /// How long Ray waits after SIGTERM: the keeper is faster.
 const RAYS_GRACE: u32 = GRACE + 5;
@@ -36,12 +41,20 @@ for job in sys.argv[1:]:
             pass
 "#;
 
+/// What finds the program of a job: Ray adds its packages to Python's path, and the folder of the job, too.
+pub(super) const FIND: &str = r#"others= IFS=:
+for place in ${PYTHONPATH:-}; do
+    case "$place" in
+    "$PWD") ;;
+    */tidemill-program-*) PATH=$place:$PATH ;;
+    *) others=$others:$place ;;
+    esac
+done
+unset IFS PYTHONPATH
+[ -z "$others" ] || export PYTHONPATH="${others#:}""#;
+
 /// The script without what is of one job: `time`, its seconds or 0, and the lines that write the command and change variables.
-const KEEP: &str = r#"# Ray adds this folder to Python's path.
-others=${PYTHONPATH#"$PWD"}
-others=${others#:}
-if [ -n "$others" ]; then PYTHONPATH=$others; else unset PYTHONPATH; fi
-stopped= late= child= timer= killer=
+const KEEP: &str = r#"stopped= late= child= timer= killer=
 end() { kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2" 2>/dev/null; }
 kill_soon() {
     [ -n "$child" ] && [ -z "$killer" ] || return 0
@@ -79,7 +92,17 @@ exit "$code"
 
 /// The name of a job's package.
 pub(super) fn package(ticket: &Ticket) -> String {
-    format!("tidemill-{ticket}.zip")
+    format!("tidemill-{ticket}")
+}
+
+/// The name of a program, of the package that has it, and of the only file in it.
+pub(super) fn program(digest: &str) -> String {
+    format!("{PROGRAM}{digest}")
+}
+
+/// The program that a job starts with, if it is one that was uploaded.
+pub(super) fn program_of(job: &Job) -> Option<&str> {
+    job.argv.first().map(String::as_str).filter(|word| word.starts_with(PROGRAM))
 }
 
 /// The script of a job. It removes itself first, for it may hold secrets.
@@ -93,6 +116,7 @@ pub(super) fn keeper(batch: &Batch, ticket: &Ticket) -> Result<String, ExecutorE
 (umask 077; printf %s {command} > command)
 export RAY_JOB_CONFIG_JSON_ENV_VAR={config}
 time={time} grace={GRACE}
+{FIND}
 {KEEP}"#
     ))
 }
@@ -109,18 +133,34 @@ pub(super) fn submission(batch: &Batch, ticket: &Ticket) -> String {
         "entrypoint": ENTRYPOINT,
         "metadata": metadata(batch, ticket),
         "runtime_env": {
-            "working_dir": format!("gcs://{}", package(ticket)),
+            "working_dir": of_package(&package(ticket)),
             "env_vars": { "RAY_JOB_STOP_SIGNAL": "SIGTERM", "RAY_JOB_STOP_WAIT_TIME_S": RAYS_GRACE.to_string() },
         },
         "entrypoint_num_cpus": needs.cpus,
         "entrypoint_num_gpus": needs.gpus,
     });
+    if let Some(program) = program_of(&batch.jobs[ticket.job as usize]) {
+        told["runtime_env"]["py_modules"] = json!([of_package(program)]);
+    }
     if let Some(bytes) = needs.memory {
         told["entrypoint_memory"] = bytes.into();
     }
     if let Some(kind) = needs.gpu_type.as_ref().filter(|_| needs.gpus > 0) {
         // A node has 1 of it, which is for all.
         told["entrypoint_resources"] = json!({ format!("accelerator_type:{kind}"): 0.001 });
+    }
+    told.to_string()
+}
+
+fn of_package(name: &str) -> String {
+    format!("gcs://{name}.zip")
+}
+
+/// A job that tries something, with a program or without one.
+pub(super) fn trial(id: &str, command: &str, program: Option<&str>) -> String {
+    let mut told = json!({ "submission_id": id, "entrypoint": command });
+    if let Some(program) = program {
+        told["runtime_env"] = json!({ "py_modules": [of_package(program)] });
     }
     told.to_string()
 }
@@ -140,7 +180,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{BatchId, Job, Resources};
+    use crate::{BatchId, Resources};
 
     fn batch(resources: Resources) -> Batch {
         let env = BTreeMap::from([("TOKEN".to_owned(), "the-secret".to_owned())]);

@@ -65,10 +65,7 @@ fn state(known: &Known<'_>) -> Option<State> {
         (_, _, "") => {
             End::NotStarted { reason: format!("Slurm says {verdict}; the job's script did not begin") }
         }
-        (_, _, code) => match code.parse().ok()? {
-            code @ 129..=192 => End::Killed { signal: code - 128 },
-            code => End::Exited { code },
-        },
+        (_, _, code) => End::of_code(code.parse().ok()?),
     };
     Some(State::Ended { end })
 }
@@ -120,6 +117,8 @@ mod tests {
             ended(End::OutOfMemory)
         );
         assert_eq!(one("folder|JOB|||\n"), ended(End::NodeLost));
+        // The nodes may have another libc than the login node.
+        assert!(matches!(one("folder|JOB||127|\n"), Some(State::Ended { end: End::NotStarted { .. } })));
         assert!(matches!(
             one("slurm|JOB|FAILED|n1|JobLaunchFailure\n"),
             Some(State::Ended { end: End::NotStarted { .. } })

@@ -23,7 +23,7 @@ pub(super) struct Scripts {
 
 impl Scripts {
     pub(super) fn new(settings: &SlurmSettings) -> Result<Self, ExecutorError> {
-        let SlurmSettings { partition, account, qos, modules, options, folder } = settings;
+        let SlurmSettings { partition, account, qos, modules, options, folder, .. } = settings;
         let jobs = match folder {
             Some(folder) => format!("jobs={}", quoted(folder)?),
             None => r#"jobs="${XDG_CACHE_HOME:-$HOME/.cache}/tidemill/jobs""#.to_owned(),

@@ -9,23 +9,41 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 
 use self::script::Scripts;
+use crate::install::Programs;
 use crate::shell::{Printed, one_line};
-use crate::{Batch, BatchId, Executor, ExecutorError, Shell, States, Ticket};
+use crate::{Batch, BatchId, Executor, ExecutorError, Program, Shell, States, Ticket};
+
+/// Which hosts, and what is where on them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SshSettings {
+    /// The hosts; a job goes to the one that has the fewest of ours.
+    pub hosts: Vec<Shell>,
+    /// The folder there that has the folders of the jobs; in the user's cache folder if none is named.
+    pub folder: Option<String>,
+    /// The program there that jobs start with. Without it ours is copied to each host.
+    pub program: Option<String>,
+}
 
 /// Hosts on which one may log in.
 #[derive(Debug, Clone)]
 pub struct Ssh {
     hosts: Vec<Shell>,
     scripts: Scripts,
+    programs: Programs,
 }
 
 impl Ssh {
-    /// These hosts; a job goes to the one that has the fewest of ours. Its folder lies below `folder` there, or in the user's cache folder.
+    /// These hosts. They are not asked anything yet.
     ///
     /// # Errors
-    /// If the folder is none.
-    pub fn new(hosts: Vec<Shell>, folder: Option<&str>) -> Result<Self, ExecutorError> {
-        Ok(Self { hosts, scripts: Scripts::new(folder)? })
+    /// If a setting cannot be one.
+    pub fn new(settings: &SshSettings) -> Result<Self, ExecutorError> {
+        let SshSettings { hosts, folder, program } = settings;
+        Ok(Self {
+            hosts: hosts.clone(),
+            scripts: Scripts::new(folder.as_deref())?,
+            programs: Programs::new(folder.as_deref(), program.as_deref())?,
+        })
     }
 
     /// Runs a script on all hosts at once. One that cannot be reached is an error: what runs there is not known.
@@ -49,6 +67,25 @@ async fn run(host: &Shell, script: &str) -> Result<Vec<u8>, ExecutorError> {
 
 #[async_trait]
 impl Executor for Ssh {
+    async fn install(&self, program: &Program) -> Result<String, ExecutorError> {
+        let installed = self.hosts.iter().map(|host| self.programs.install(host, program));
+        let mut found: Option<(String, &str)> = None;
+        for (host, word) in self.hosts.iter().zip(futures_util::future::join_all(installed).await) {
+            let word = word?;
+            match &found {
+                Some((other, there)) if *other != word => {
+                    let reason = format!(
+                        "the program would be {other} on {there} and {word} on {}; name a `folder` that is the same on all hosts",
+                        host.name()
+                    );
+                    return Err(ExecutorError::Refused { engine: "ssh".to_owned(), reason });
+                }
+                _ => found = Some((word, host.name())),
+            }
+        }
+        found.map(|(word, _)| word).ok_or_else(no_hosts)
+    }
+
     async fn submit(&self, batch: &Batch) -> Result<(), ExecutorError> {
         let answers = self.everywhere(&self.scripts.survey(&batch.id)).await?;
         let (mut load, mut there) = (Vec::with_capacity(answers.len()), BTreeSet::new());

@@ -51,12 +51,7 @@ fn state(line: &str, host: &str) -> Option<(Ticket, State)> {
         (_, _, "-") => State::Running { host: Some(host.to_owned()) },
         (_, "cancelled", _) => ended(End::Cancelled),
         (_, "late", _) => ended(End::TimedOut),
-        (_, _, code) => ended(match code.parse().ok()? {
-            code @ 0..=128 => End::Exited { code },
-            // So a shell tells of a signal.
-            code @ 129..=192 => End::Killed { signal: code - 128 },
-            code => End::Exited { code },
-        }),
+        (_, _, code) => ended(End::of_code(code.parse().ok()?)),
     };
     Some((ticket, state))
 }
