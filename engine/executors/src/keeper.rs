@@ -10,6 +10,7 @@
 //! cancelled  somebody wants it to end; `late`: its time was up
 //! ended      its exit code
 //! log        what it printed
+//! gpus       how many it asked for, where nobody but us counts them
 //! ```
 
 use std::fmt::Write as _;

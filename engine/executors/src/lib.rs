@@ -26,5 +26,5 @@ pub use ray::{Ray, RaySettings};
 pub use resources::Resources;
 pub use shell::Shell;
 pub use slurm::{Slurm, SlurmSettings};
-pub use ssh::{Ssh, SshSettings};
+pub use ssh::{Ssh, SshHost, SshSettings};
 pub use state::{End, State, States};

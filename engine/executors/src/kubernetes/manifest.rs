@@ -22,8 +22,6 @@ pub(super) const END: &str = "tidemill/end";
 pub(super) const ORDER: &str = "tidemill/end-ordered";
 /// A note on a Job: what people call the batch.
 const NAME: &str = "tidemill/name";
-/// The label of nodes that says what GPUs they have.
-const GPU_LABEL: &str = "nvidia.com/gpu.product";
 /// How long a Job is kept that nobody forgets, in seconds: a week.
 const KEPT: u32 = 7 * 24 * 3600;
 
@@ -84,6 +82,7 @@ fn pod(ticket: &Ticket, job: &Job, resources: &Resources, settings: &KubernetesS
         priority_class,
         service_account,
         gpu_resource,
+        gpu_label,
         ..
     } = settings;
     let mut needs = BTreeMap::from([("cpu".to_owned(), resources.cpus.to_string())]);
@@ -91,7 +90,7 @@ fn pod(ticket: &Ticket, job: &Job, resources: &Resources, settings: &KubernetesS
     let mut nodes = node_selector.clone();
     if resources.gpus > 0 {
         needs.insert(gpu_resource.clone(), resources.gpus.to_string());
-        nodes.extend(resources.gpu_type.as_deref().map(gpu_label));
+        nodes.extend(resources.gpu_type.clone().map(|kind| (gpu_label.clone(), kind)));
     }
     // A dollar may begin the name of a variable; two are one.
     let command: Vec<String> = job.argv.iter().map(|word| word.replace('$', "$$")).collect();
@@ -130,12 +129,6 @@ fn pod(ticket: &Ticket, job: &Job, resources: &Resources, settings: &KubernetesS
         // Without it a container has 64 MiB of shared memory, too little for the workers of a data loader.
         "volumes": [{ "name": "shm", "emptyDir": { "medium": "Memory" } }],
     })
-}
-
-/// The label of nodes that have such GPUs: `LABEL=VALUE`, or the product as NVIDIA's own discovery names it.
-fn gpu_label(kind: &str) -> (String, String) {
-    let (label, value) = kind.split_once('=').unwrap_or((GPU_LABEL, kind));
-    (label.to_owned(), value.to_owned())
 }
 
 /// The Secret with the variables of a job. It goes with the Job.
@@ -246,11 +239,5 @@ mod tests {
     fn what_cannot_be_had_is_refused() {
         let several = Resources { nodes: 2, ..Resources::default() };
         assert!(matches!(one(several, &settings()), Err(ExecutorError::Refused { .. })));
-    }
-
-    #[test]
-    fn a_gpu_may_have_any_label() {
-        let own = ("cloud.google.com/gke-accelerator".to_owned(), "nvidia-l4".to_owned());
-        assert_eq!(gpu_label("cloud.google.com/gke-accelerator=nvidia-l4"), own);
     }
 }

@@ -30,6 +30,8 @@ pub struct KubernetesSettings {
     pub service_account: Option<String>,
     /// What the cluster calls a GPU.
     pub gpu_resource: String,
+    /// The label of nodes that says what GPUs they have.
+    pub gpu_label: String,
 }
 
 /// A taint of nodes that is no hindrance.
@@ -58,6 +60,8 @@ impl KubernetesSettings {
             priority_class: None,
             service_account: None,
             gpu_resource: "nvidia.com/gpu".to_owned(),
+            // As NVIDIA's own discovery names it.
+            gpu_label: "nvidia.com/gpu.product".to_owned(),
         }
     }
 }

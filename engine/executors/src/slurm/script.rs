@@ -177,7 +177,7 @@ fi
 
 /// What a job needs, in Slurm's words.
 fn needs(resources: &Resources) -> impl Iterator<Item = String> + use<> {
-    let Resources { nodes, cpus, memory, gpus, gpu_type, time } = resources;
+    let Resources { nodes, cpus, memory, gpus, gpu_type, time, .. } = resources;
     let mut needs =
         vec![format!("--nodes={nodes}"), "--ntasks-per-node=1".to_owned(), format!("--cpus-per-task={cpus}")];
     needs.extend(memory.map(|bytes| format!("--mem={}M", bytes.div_ceil(1 << 20))));
