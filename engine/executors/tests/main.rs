@@ -1,7 +1,9 @@
-//! The promise of every engine, kept by real ones that the tests start on loopback.
+//! The promise of every engine, kept by real ones that the tests start on loopback, and the desk before an engine in memory.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod contract;
+mod desk;
+mod scripted;
 mod slurm;
 mod ssh;
 mod support;
