@@ -1,9 +1,11 @@
 //! Commands that run elsewhere, on engines that exist: a thin, dependable client of each; knows no step, no key and no store.
 //!
 //! What is submitted has a ticket that the submitter chose and wrote down before. So whatever happens to him, what runs can be
-//! found again by it, and is never submitted twice. Retrying, polling and giving up are the affair of who asks.
+//! found again by it, and is never submitted twice. Retrying and polling are the affair of the [`Desk`], which asks each engine little
+//! however many jobs there are; giving up is the affair of who asks.
 
 mod batch;
+mod desk;
 mod error;
 mod executor;
 mod install;
@@ -18,6 +20,7 @@ mod ssh;
 mod state;
 
 pub use batch::{Batch, BatchId, InvalidBatchId, Job, Ticket};
+pub use desk::{Desk, Following, Ledger, News, Pace};
 pub use error::ExecutorError;
 pub use executor::Executor;
 pub use kubernetes::{Kubernetes, KubernetesSettings, Toleration};
