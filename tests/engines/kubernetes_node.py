@@ -3,6 +3,7 @@
     kubernetes_node.py FOLDER NAME PORT
 
 FOLDER has `node.json`: the API server, a token and the certificate. Images are not pulled: one whose name begins with `missing` cannot be.
+The pods of a Job are numbered here, for the control plane is older than that.
 A pod's processes are a session, which ends as a whole. One that a former kubelet of the same name ran is lost.
 """
 
@@ -25,6 +26,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import kubernetes_api
 
+INDEX = "batch.kubernetes.io/job-completion-index"
 SIZE = {"cpu": "4", "memory": "4000Mi", "pods": "110", "nvidia.com/gpu": "2"}
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
@@ -148,8 +150,23 @@ class Pod:
                 return None
             variables |= {name: base64.b64decode(value).decode() for name, value in secret.get("data", {}).items()}
         for variable in self.container.get("env", []):
-            variables[variable["name"]] = expanded(variable.get("value", ""), variables)
+            value = self.index() if "valueFrom" in variable else expanded(variable.get("value", ""), variables)
+            if value is None:
+                return None
+            variables[variable["name"]] = value
         return variables
+
+    def index(self):
+        """The rank of this pod among those of its Job, when all of them are there."""
+        meta = self.pod["metadata"]
+        space, [owner] = meta["namespace"], meta["ownerReferences"]
+        job = self.node.api.call("GET", f"/apis/batch/v1/namespaces/{space}/jobs/{owner['name']}")
+        pods = self.node.api.call("GET", f"/api/v1/namespaces/{space}/pods?labelSelector=job-name%3D{owner['name']}")["items"]
+        if len(pods) < job["spec"]["completions"]:
+            return None
+        rank = str(sorted(pod["metadata"]["name"] for pod in pods).index(meta["name"]))
+        self.node.api.call("PATCH", self.path, {"metadata": {"annotations": {INDEX: rank}}}, kubernetes_api.MERGE)
+        return rank
 
     def run(self, variables):
         words = self.container.get("command", []) + self.container.get("args", [])

@@ -61,11 +61,19 @@ pub(crate) fn piece(file: &str, from: u64) -> String {
 
 /// The command of a job as a script: it removes itself first, for it may hold secrets.
 pub(crate) fn command(job: &Job) -> Result<String, ExecutorError> {
-    let mut script = "rm -f command\n".to_owned();
+    quoted(&format!("rm -f command\n{}exec {}\n", exports(job)?, words(job)?))
+}
+
+/// Lines that set the variables of a job.
+pub(crate) fn exports(job: &Job) -> Result<String, ExecutorError> {
+    let mut lines = String::new();
     for (name, value) in &job.env {
-        writeln!(script, "export {}={}", name, quoted(value)?).expect("a text takes all");
+        writeln!(lines, "export {}={}", name, quoted(value)?).expect("a text takes all");
     }
-    let words = job.argv.iter().map(|word| quoted(word)).collect::<Result<Vec<_>, _>>()?;
-    writeln!(script, "exec {}", words.join(" ")).expect("a text takes all");
-    quoted(&script)
+    Ok(lines)
+}
+
+/// The words of a job's command.
+pub(crate) fn words(job: &Job) -> Result<String, ExecutorError> {
+    Ok(job.argv.iter().map(|word| quoted(word)).collect::<Result<Vec<_>, _>>()?.join(" "))
 }

@@ -14,6 +14,7 @@ mod kubernetes;
 mod program;
 mod ray;
 mod resources;
+mod several;
 mod shell;
 mod slurm;
 mod ssh;

@@ -9,6 +9,7 @@ use tidemill_executors::{
 };
 
 use crate::contract::{self, batch, end, printed_from, shell, until};
+use crate::several;
 use crate::support::Engine;
 
 async fn cluster(engine: &Engine, image: &str) -> Kubernetes {
@@ -29,6 +30,7 @@ async fn it_keeps_its_promise() {
     let mut engine = Engine::start("kubernetes");
     let cluster = cluster(&engine, "here").await;
     contract::all(&cluster).await;
+    several::all(&cluster).await;
     its_image_has_the_program(&cluster).await;
     what_cannot_be_placed_says_why(&cluster).await;
     an_image_that_is_not_there_is_told(&engine).await;

@@ -7,6 +7,7 @@ mod kubernetes;
 mod programs;
 mod ray;
 mod scripted;
+mod several;
 mod slurm;
 mod ssh;
 mod support;

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use tidemill_executors::{
-    Batch, End, Executor as _, ExecutorError, Job, Ray, RaySettings, Resources, State, Ticket,
+    Batch, BatchId, End, Executor as _, ExecutorError, Job, Ray, RaySettings, Resources, State, Ticket,
 };
 
 use crate::contract::{self, batch, end, printed, shell, until};
 use crate::programs;
+use crate::several;
 use crate::support::Engine;
 
 /// It takes long to start: one is for all.
@@ -17,7 +18,9 @@ async fn it_keeps_its_promise() {
     let ray = ray(&engine);
     contract::all(&ray).await;
     programs::all(&ray).await;
-    what_cannot_be_is_refused(&ray).await;
+    several::all(&ray).await;
+    several::they_meet(&ray).await;
+    what_is_not_there_is_told().await;
     another_client_finds_it(&engine, &ray).await;
     secrets_are_not_shown(&engine, &ray).await;
     a_log_need_be_no_text(&ray).await;
@@ -34,12 +37,9 @@ fn first(batch: &Batch) -> Ticket {
     batch.tickets().next().unwrap()
 }
 
-async fn what_cannot_be_is_refused(ray: &Ray) {
-    let batch =
-        Batch { resources: Resources { nodes: 2, ..Resources::default() }, ..batch(vec![shell("true")]) };
-    assert!(matches!(ray.submit(&batch).await, Err(ExecutorError::Refused { .. })));
+async fn what_is_not_there_is_told() {
     let nobody = RaySettings { address: "http://127.0.0.1:9".to_owned(), ..RaySettings::default() };
-    let asked = Ray::new(&nobody).unwrap().status(&[batch.id]).await;
+    let asked = Ray::new(&nobody).unwrap().status(&[BatchId::generate()]).await;
     assert!(matches!(asked, Err(ExecutorError::Unreachable { .. })), "{asked:?}");
 }
 

@@ -1,6 +1,7 @@
 //! What a cluster is asked, over its API.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use futures_util::io::{self, AsyncReadExt as _};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -8,12 +9,14 @@ use k8s_openapi::api::batch::v1::Job as Object;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use kube::Error;
-use kube::api::{ListParams, LogParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, LogParams, Patch, PatchParams, PostParams};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::manifest::{BATCH, JOB};
 use super::read::{self, Seen};
-use super::{AT_ONCE, Kubernetes, error, manifest};
+use super::{AT_ONCE, Kubernetes, error, manifest, several};
 use crate::keeper::PIECE;
 use crate::shell::one_line;
 use crate::{BatchId, End, ExecutorError, Job, State, States, Ticket};
@@ -23,7 +26,7 @@ impl Kubernetes {
         error::error(&self.name, error)
     }
 
-    /// Makes a Job and then its Secret, for which its pod waits: so there is never a Secret that nobody removes.
+    /// Makes a Job and then what its pods wait for, its Secret and its Service: so there is never one that nobody removes.
     pub(super) async fn submit_one(
         &self,
         object: &Object,
@@ -37,8 +40,22 @@ impl Kubernetes {
             made => made,
         };
         let made = made.map_err(|error| self.error(&error))?;
-        let Some(secret) = manifest::secret(&made, ticket, job) else { return Ok(()) };
-        match self.secrets.create(&PostParams::default(), &secret).await {
+        if let Some(service) = several::service(&made, ticket) {
+            self.make(&self.services, &service).await?;
+        }
+        match manifest::secret(&made, ticket, job) {
+            Some(secret) => self.make(&self.secrets, &secret).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Makes an object, unless it is there.
+    async fn make<T: Clone + DeserializeOwned + Serialize + Debug>(
+        &self,
+        api: &Api<T>,
+        object: &T,
+    ) -> Result<(), ExecutorError> {
+        match api.create(&PostParams::default(), object).await {
             Err(Error::Api(status)) if status.is_already_exists() => Ok(()),
             made => made.map(drop).map_err(|error| self.error(&error)),
         }
@@ -126,7 +143,9 @@ impl Kubernetes {
         let Ticket { batch, job } = job;
         let wanted = ListParams::default().labels(&format!("{BATCH}={batch},{JOB}={job}"));
         let pods = self.pods.list(&wanted).await.map_err(|error| self.error(&error))?.items;
-        let last = pods.into_iter().max_by_key(|pod| pod.metadata.creation_timestamp.clone());
+        // Of several pods the log of the first one is wanted.
+        let first = pods.into_iter().filter(|pod| several::rank(pod).is_none_or(|rank| rank == 0));
+        let last = first.max_by_key(|pod| pod.metadata.creation_timestamp.clone());
         let Some(name) = last.and_then(|pod| pod.metadata.name) else { return Ok(Vec::new()) };
         let end = from.saturating_add(PIECE as u64);
         let wanted = LogParams { limit_bytes: i64::try_from(end).ok(), ..LogParams::default() };

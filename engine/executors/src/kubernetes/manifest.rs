@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use serde_json::{Value, json};
 
-use super::KubernetesSettings;
+use super::{KubernetesSettings, several};
 use crate::keeper::GRACE;
 use crate::{Batch, BatchId, End, ExecutorError, Job, Resources, Ticket};
 
@@ -43,9 +43,9 @@ pub(super) fn job(
     settings: &KubernetesSettings,
 ) -> Result<Object, ExecutorError> {
     let job = &batch.jobs[ticket.job as usize];
-    check(&batch.resources, job)?;
+    check(job)?;
     let labels = labels(ticket);
-    let manifest = json!({
+    let mut manifest = json!({
         "metadata": { "name": name(ticket), "labels": labels, "annotations": { NAME: batch.name } },
         "spec": {
             "backoffLimit": 0,
@@ -53,24 +53,21 @@ pub(super) fn job(
             "template": { "metadata": { "labels": labels }, "spec": pod(ticket, job, &batch.resources, settings) },
         },
     });
+    if batch.resources.nodes > 1 {
+        several::spread(&mut manifest["spec"], ticket, batch.resources.nodes);
+    }
     Ok(serde_json::from_value(manifest).expect("it is a Job"))
 }
 
-/// What cannot be had.
-fn check(resources: &Resources, job: &Job) -> Result<(), ExecutorError> {
-    let refused = |reason: &str| {
-        Err(ExecutorError::Refused { engine: "Kubernetes".to_owned(), reason: reason.to_owned() })
-    };
-    if resources.nodes > 1 {
-        return refused("a Job gets its machines one by one, never several of them together");
-    }
+fn check(job: &Job) -> Result<(), ExecutorError> {
     if job.argv.iter().chain(job.env.values()).any(|text| text.contains('\0')) {
-        return refused("a command or variable holds a NUL");
+        let reason = "a command or variable holds a NUL".to_owned();
+        return Err(ExecutorError::Refused { engine: "Kubernetes".to_owned(), reason });
     }
     Ok(())
 }
 
-fn labels(ticket: &Ticket) -> BTreeMap<String, String> {
+pub(super) fn labels(ticket: &Ticket) -> BTreeMap<String, String> {
     BTreeMap::from([(BATCH.to_owned(), ticket.batch.to_string()), (JOB.to_owned(), ticket.job.to_string())])
 }
 
@@ -137,6 +134,16 @@ pub(super) fn secret(owner: &Object, ticket: &Ticket, job: &Job) -> Option<Secre
         return None;
     }
     let data = job.env.iter().map(|(name, value)| (name.clone(), ByteString(value.clone().into_bytes())));
+    Some(Secret {
+        metadata: of_job(owner, ticket),
+        data: Some(data.collect()),
+        immutable: Some(true),
+        ..Secret::default()
+    })
+}
+
+/// What is said of an object that goes with a Job and has its name.
+pub(super) fn of_job(owner: &Object, ticket: &Ticket) -> ObjectMeta {
     let owner = OwnerReference {
         api_version: "batch/v1".to_owned(),
         kind: "Job".to_owned(),
@@ -144,17 +151,12 @@ pub(super) fn secret(owner: &Object, ticket: &Ticket, job: &Job) -> Option<Secre
         uid: owner.metadata.uid.clone().unwrap_or_default(),
         ..OwnerReference::default()
     };
-    Some(Secret {
-        metadata: ObjectMeta {
-            name: Some(name(ticket)),
-            labels: Some(labels(ticket)),
-            owner_references: Some(vec![owner]),
-            ..ObjectMeta::default()
-        },
-        data: Some(data.collect()),
-        immutable: Some(true),
-        ..Secret::default()
-    })
+    ObjectMeta {
+        name: Some(name(ticket)),
+        labels: Some(labels(ticket)),
+        owner_references: Some(vec![owner]),
+        ..ObjectMeta::default()
+    }
 }
 
 /// What makes the controller end a Job and keep it: no time is left. It is told as `end`.
@@ -236,8 +238,18 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_had_is_refused() {
-        let several = Resources { nodes: 2, ..Resources::default() };
-        assert!(matches!(one(several, &settings()), Err(ExecutorError::Refused { .. })));
+    fn several_nodes_are_pods_that_know_each_other() {
+        let object = one(Resources { nodes: 3, ..Resources::default() }, &settings()).unwrap();
+        let spec = &object["spec"];
+        assert_eq!((&spec["completions"], &spec["parallelism"]), (&json!(3), &json!(3)));
+        assert_eq!(spec["completionMode"], "Indexed");
+        let pod = &spec["template"]["spec"];
+        assert_eq!(pod["subdomain"], object["metadata"]["name"]);
+        let apart = &pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][0];
+        assert_eq!(apart["labelSelector"]["matchLabels"], object["metadata"]["labels"]);
+        let variables = pod["containers"][0]["env"].as_array().unwrap();
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let first = format!("{name}-0.{name}");
+        assert!(variables.contains(&json!({ "name": "MASTER_ADDR", "value": first })), "{variables:?}");
     }
 }

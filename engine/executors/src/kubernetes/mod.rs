@@ -7,13 +7,14 @@ mod manifest;
 mod pod;
 mod read;
 mod settings;
+mod several;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::batch::v1::Job as Object;
-use k8s_openapi::api::core::v1::{Event, Pod, Secret};
+use k8s_openapi::api::core::v1::{Event, Pod, Secret, Service};
 use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams};
 
@@ -36,6 +37,7 @@ pub struct Kubernetes {
     jobs: Api<Object>,
     pods: Api<Pod>,
     secrets: Api<Secret>,
+    services: Api<Service>,
     events: Api<Event>,
 }
 
@@ -61,6 +63,7 @@ impl Kubernetes {
             jobs: Api::namespaced(client.clone(), &namespace),
             pods: Api::namespaced(client.clone(), &namespace),
             secrets: Api::namespaced(client.clone(), &namespace),
+            services: Api::namespaced(client.clone(), &namespace),
             events: Api::namespaced(client, &namespace),
         })
     }

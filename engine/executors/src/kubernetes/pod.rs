@@ -106,6 +106,21 @@ pub(super) fn is_hopeless(pod: &Pod, now: Timestamp) -> bool {
     }
 }
 
+/// Whether it failed.
+pub(super) fn has_failed(pod: &Pod) -> bool {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Failed")
+}
+
+/// Whether its controller ended it, without a reason of its own.
+pub(super) fn was_ended(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_some() && disruption(pod).is_none()
+}
+
+/// When its container ended.
+pub(super) fn ended_at(pod: &Pod) -> Option<&Time> {
+    containers(pod).find_map(|state| state.terminated.as_ref()?.finished_at.as_ref())
+}
+
 /// How a pod ended that failed.
 pub(super) fn end(pod: &Pod) -> End {
     match disruption(pod) {

@@ -8,7 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 
 use super::manifest::{BATCH, END, JOB, ORDER};
-use super::pod::{end, host, is_hopeless, is_older, lives, under_way};
+use super::pod::{end, ended_at, has_failed, host, is_hopeless, is_older, lives, under_way, was_ended};
+use super::several;
 use crate::{End, State, Ticket};
 
 /// How long its controller may take to make a pod before it is asked why.
@@ -46,20 +47,16 @@ pub(super) fn seen(job: &Object, pods: &[Pod], now: Timestamp) -> Seen {
     if let Some(end) = noted(job, END) {
         return Seen::State(State::Ended { end });
     }
-    // An old control plane makes another pod where one was deleted; the last one tells.
-    let last = |wanted: &dyn Fn(&Pod) -> bool| {
-        pods.iter().filter(|pod| wanted(pod)).max_by_key(|pod| pod.metadata.creation_timestamp.clone())
-    };
     let order = noted(job, ORDER);
-    if let Some(pod) = last(&|pod| lives(pod, now)) {
-        return match under_way(pod) {
-            State::Queued { reason: Some(reason) } if order.is_none() && is_hopeless(pod, now) => {
-                Seen::Hopeless { reason }
+    if let Some(state) = under_way_of(job, pods, now) {
+        return match state {
+            Seen::Hopeless { reason } if order.is_some() => {
+                Seen::State(State::Queued { reason: Some(reason) })
             }
-            state => Seen::State(state),
+            seen => seen,
         };
     }
-    let pod = last(&|_| true);
+    let pod = told_by(job, pods);
     if condition(job, "Complete").is_some() {
         return Seen::Ended(End::Exited { code: 0 });
     }
@@ -82,6 +79,41 @@ pub(super) fn seen(job: &Object, pods: &[Pod], now: Timestamp) -> Seen {
         (None, _, Some(pod)) => Seen::State(State::Running { host: host(pod) }),
         (None, _, None) if is_older(job.metadata.creation_timestamp.as_ref(), PLACING, now) => Seen::NoPod,
         (None, _, None) => Seen::State(State::Queued { reason: None }),
+    }
+}
+
+/// Where a job is that has pods which live.
+fn under_way_of(job: &Object, pods: &[Pod], now: Timestamp) -> Option<Seen> {
+    let mut living: Vec<&Pod> = pods.iter().filter(|pod| lives(pod, now)).collect();
+    if several::pods(job) == 1 {
+        // An old control plane makes another pod where one was deleted; the last one tells.
+        living = living
+            .into_iter()
+            .max_by_key(|pod| pod.metadata.creation_timestamp.clone())
+            .into_iter()
+            .collect();
+    }
+    living.sort_by_key(|pod| several::rank(pod));
+    let waits = |pod: &&Pod| matches!(under_way(pod), State::Queued { .. });
+    let state = match living.iter().find(|pod| waits(pod)) {
+        Some(waiting) => match under_way(waiting) {
+            State::Queued { reason: Some(reason) } if is_hopeless(waiting, now) => {
+                return Some(Seen::Hopeless { reason });
+            }
+            state => state,
+        },
+        // The others are not made yet.
+        None if !living.is_empty() && pods.len() < several::pods(job) => State::Queued { reason: None },
+        None => under_way(living.first()?),
+    };
+    Some(Seen::State(state))
+}
+
+/// The pod that tells how a job ended: the last one, or of several the first that failed and was not ended because another one had.
+fn told_by<'a>(job: &Object, pods: &'a [Pod]) -> Option<&'a Pod> {
+    match several::pods(job) {
+        1 => pods.iter().max_by_key(|pod| pod.metadata.creation_timestamp.clone()),
+        _ => pods.iter().filter(|pod| has_failed(pod)).min_by_key(|pod| (was_ended(pod), ended_at(pod))),
     }
 }
 

@@ -223,10 +223,6 @@ impl Executor for Ray {
     }
 
     async fn submit(&self, batch: &Batch) -> Result<(), ExecutorError> {
-        if batch.resources.nodes > 1 {
-            let reason = "a job of Ray has one machine; what it needs of others it asks Ray for itself";
-            return Err(self.refused(reason.to_owned()));
-        }
         // Ray drops what no job has for 10 minutes.
         for program in batch.jobs.iter().filter_map(script::program_of).collect::<BTreeSet<_>>() {
             if !self.has(program).await? {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::script::{CANCELLER, LATE, TRIAL};
+use super::script::{CANCELLER, LATE, LOST, TRIAL};
 use crate::shell::one_line;
 use crate::{End, ExecutorError, State, Ticket};
 
@@ -82,6 +82,7 @@ impl Known {
         match self.driver_exit_code {
             // So the keeper says that the time was up.
             Some(code) if code == -LATE => return End::TimedOut,
+            Some(code) if code == -LOST => return End::NodeLost,
             Some(code @ ..0) => return End::Killed { signal: -code },
             Some(code) => return End::of_code(code),
             None => {}
@@ -205,6 +206,7 @@ mod tests {
         assert_eq!(code(139), End::Killed { signal: 11 });
         assert_eq!(code(142), End::Killed { signal: 14 });
         assert_eq!(code(-14), End::TimedOut);
+        assert_eq!(code(-10), End::NodeLost);
         assert_eq!(code(-9), End::Killed { signal: 9 });
         let died =
             |message: &str| failed(&json!({ "error_type": "JOB_SUPERVISOR_ACTOR_DIED", "message": message }));

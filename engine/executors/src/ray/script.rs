@@ -1,14 +1,17 @@
 //! What Ray is told of a job, and the script that it runs. All values in them are ids of ours, numbers, or quoted.
 //!
-//! The script stays until the command has ended, and says how by its own end: with the command's exit code, or by SIGALRM if the time was
-//! up, which no command can make look so. Ray ends it by SIGTERM, which all processes below it get as well. When it is killed itself, its
+//! The script stays until the command has ended, and says how by its own end: with the command's exit code, by SIGALRM if the time was up, or
+//! by SIGUSR1 if a job of several nodes has lost one, which no command can make look so. Ray ends it by SIGTERM, which all processes below it get as well. When it is killed itself, its
 //! guard, a process that Ray does not know, kills the command.
+
+use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::keeper::{GRACE, command};
+use crate::keeper::{GRACE, command, exports, words};
+use crate::several::variables;
 use crate::shell::quoted;
-use crate::{Batch, ExecutorError, Job, Ticket};
+use crate::{Batch, ExecutorError, Job, Resources, Ticket};
 
 /// The only file of a job's package.
 pub(super) const KEEPER: &str = "keeper";
@@ -16,6 +19,8 @@ pub(super) const KEEPER: &str = "keeper";
 pub(super) const ENTRYPOINT: &str = "exec sh ./keeper";
 /// How the keeper ends if the time was up.
 pub(super) const LATE: i32 = 14;
+/// How it ends if one of several nodes is gone.
+pub(super) const LOST: i32 = 10;
 
 /// The beginning of the name of a job that cancels jobs which have not begun.
 pub(super) const CANCELLER: &str = "tidemill-cancel-";
@@ -53,8 +58,11 @@ done
 unset IFS PYTHONPATH
 [ -z "$others" ] || export PYTHONPATH="${others#:}""#;
 
+/// The driver of a job that has several nodes.
+const SEVERAL: &str = include_str!("several.py");
+
 /// The script without what is of one job: `time`, its seconds or 0, and the lines that write the command and change variables.
-const KEEP: &str = r#"stopped= late= child= timer= killer=
+const KEEP: &str = r#"stopped= late= lost= child= timer= killer=
 end() { kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2" 2>/dev/null; }
 kill_soon() {
     [ -n "$child" ] && [ -z "$killer" ] || return 0
@@ -63,6 +71,7 @@ kill_soon() {
 }
 trap 'stopped=yes; kill_soon' TERM INT
 trap 'late=yes; end TERM "$child"; kill_soon' ALRM
+trap 'lost=yes' USR1
 # What was stopped while it waited gets its signal now, and does not begin.
 sleep 0.2 2>/dev/null
 [ -z "$stopped" ] || exit 0
@@ -87,6 +96,7 @@ kill -KILL "-$child" 2>/dev/null
 echo ended >&9
 rm -f life
 [ -z "$late" ] || { trap - ALRM; kill -ALRM "$$"; }
+[ -z "$lost" ] || { trap - USR1; kill -USR1 "$$"; }
 exit "$code"
 "#;
 
@@ -107,8 +117,13 @@ pub(super) fn program_of(job: &Job) -> Option<&str> {
 
 /// The script of a job. It removes itself first, for it may hold secrets.
 pub(super) fn keeper(batch: &Batch, ticket: &Ticket) -> Result<String, ExecutorError> {
-    let command = command(&batch.jobs[ticket.job as usize])?;
-    let time = batch.resources.time.map_or(0, |time| time.as_secs().max(1));
+    let (job, needs) = (&batch.jobs[ticket.job as usize], &batch.resources);
+    let time = needs.time.map_or(0, |time| time.as_secs().max(1));
+    // Of several nodes the driver keeps the time: it begins when all of them are there.
+    let (command, time) = match needs.nodes {
+        1 => (command(job)?, time),
+        _ => (several(batch, ticket, job, time)?, 0),
+    };
     // What the command has Ray do belongs to the job, and does not get its package.
     let config = quoted(&json!({ "metadata": metadata(batch, ticket) }).to_string())?;
     Ok(format!(
@@ -119,6 +134,46 @@ time={time} grace={GRACE}
 {FIND}
 {KEEP}"#
     ))
+}
+
+/// The command of a job that has several nodes: the driver that starts it on each.
+fn several(batch: &Batch, ticket: &Ticket, job: &Job, time: u64) -> Result<String, ExecutorError> {
+    let needs = &batch.resources;
+    let mut bundle = json!({ "CPU": needs.cpus });
+    if needs.gpus > 0 {
+        bundle["GPU"] = needs.gpus.into();
+    }
+    if let Some(bytes) = needs.memory {
+        bundle["memory"] = bytes.into();
+    }
+    if let Some((kind, amount)) = of_type(needs) {
+        bundle[kind] = amount.into();
+    }
+    let environment =
+        program_of(job).map_or(json!({}), |program| json!({ "py_modules": [of_package(program)] }));
+    let variables = variables(ticket, needs.nodes).map(|(name, value)| (name, value.to_string()));
+    let how = json!({
+        "name": ticket.to_string(),
+        "nodes": needs.nodes,
+        "bundle": bundle,
+        "runtime_env": environment,
+        "variables": BTreeMap::from(variables),
+        "names": job.env.keys().collect::<Vec<_>>(),
+        "time": time,
+        "grace": GRACE,
+    });
+    let (driver, how) = (quoted(SEVERAL)?, quoted(&how.to_string())?);
+    quoted(&format!(
+        "rm -f command\n{}python=$(command -v python || command -v python3)\nexec \"$python\" -c {driver} {how} {}\n",
+        exports(job)?,
+        words(job)?
+    ))
+}
+
+/// A node with such GPUs has 1 of this, which is for all.
+fn of_type(needs: &Resources) -> Option<(String, f64)> {
+    let kind = needs.gpu_type.as_ref().filter(|_| needs.gpus > 0)?;
+    Some((format!("accelerator_type:{kind}"), 0.001))
 }
 
 fn metadata(batch: &Batch, ticket: &Ticket) -> serde_json::Value {
@@ -136,18 +191,20 @@ pub(super) fn submission(batch: &Batch, ticket: &Ticket) -> String {
             "working_dir": of_package(&package(ticket)),
             "env_vars": { "RAY_JOB_STOP_SIGNAL": "SIGTERM", "RAY_JOB_STOP_WAIT_TIME_S": RAYS_GRACE.to_string() },
         },
-        "entrypoint_num_cpus": needs.cpus,
-        "entrypoint_num_gpus": needs.gpus,
     });
     if let Some(program) = program_of(&batch.jobs[ticket.job as usize]) {
         told["runtime_env"]["py_modules"] = json!([of_package(program)]);
     }
-    if let Some(bytes) = needs.memory {
-        told["entrypoint_memory"] = bytes.into();
-    }
-    if let Some(kind) = needs.gpu_type.as_ref().filter(|_| needs.gpus > 0) {
-        // A node has 1 of it, which is for all.
-        told["entrypoint_resources"] = json!({ format!("accelerator_type:{kind}"): 0.001 });
+    // The driver of several nodes asks for them itself.
+    if needs.nodes == 1 {
+        told["entrypoint_num_cpus"] = needs.cpus.into();
+        told["entrypoint_num_gpus"] = needs.gpus.into();
+        if let Some(bytes) = needs.memory {
+            told["entrypoint_memory"] = bytes.into();
+        }
+        if let Some((kind, amount)) = of_type(needs) {
+            told["entrypoint_resources"] = json!({ kind: amount });
+        }
     }
     told.to_string()
 }
@@ -176,11 +233,10 @@ pub(super) fn canceller(id: &str, tickets: &[&Ticket]) -> Result<String, Executo
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use super::*;
-    use crate::{BatchId, Resources};
+    use crate::BatchId;
 
     fn batch(resources: Resources) -> Batch {
         let env = BTreeMap::from([("TOKEN".to_owned(), "the-secret".to_owned())]);

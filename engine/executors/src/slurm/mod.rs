@@ -2,6 +2,7 @@
 
 mod parse;
 mod script;
+mod several;
 
 use async_trait::async_trait;
 

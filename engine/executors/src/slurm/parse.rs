@@ -60,6 +60,8 @@ fn state(known: &Known<'_>) -> Option<State> {
         (_, "BOOT_FAIL" | "LAUNCH_FAILED" | "RECONFIG_FAIL" | "REVOKED", _) => {
             End::NotStarted { reason: format!("Slurm says {verdict}") }
         }
+        // It tells this later than the tasks do, or never.
+        ("lost", ..) => End::NodeLost,
         // Slurm has forgotten it, and nobody has written down how it ended.
         (_, _, "") if known.slurm.is_none() => End::NodeLost,
         (_, _, "") => {
@@ -109,6 +111,8 @@ mod tests {
         );
         assert_eq!(one("folder|JOB||139|\n"), ended(End::Killed { signal: 11 }));
         assert_eq!(one("folder|JOB|late|143|\n"), ended(End::TimedOut));
+        assert_eq!(one("slurm|JOB|FAILED|n[1-2]|x\nfolder|JOB|lost|137|\n"), ended(End::NodeLost));
+        assert_eq!(one("folder|JOB|lost|137|PREEMPTED\n"), ended(End::Preempted));
         assert_eq!(one("slurm|JOB|CANCELLED||\nfolder|JOB|cancelled||CANCELLED\n"), ended(End::Cancelled));
         assert_eq!(one("folder|JOB||143|PREEMPTED\n"), ended(End::Preempted));
         assert_eq!(one("slurm|JOB|NODE_FAIL|n1|NodeDown\nfolder|JOB|||\n"), ended(End::NodeLost));
