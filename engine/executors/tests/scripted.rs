@@ -19,6 +19,8 @@ pub(crate) struct Script {
     pub(crate) queued: Duration,
     /// How long it runs.
     pub(crate) runs: Duration,
+    /// Where.
+    pub(crate) host: Option<String>,
     /// How it ends then.
     pub(crate) end: End,
     /// What it prints, evenly over the time that it runs.
@@ -34,6 +36,7 @@ impl Default for Script {
         Self {
             queued: Duration::ZERO,
             runs: Duration::from_secs(60),
+            host: Some("memory".to_owned()),
             end: End::Exited { code: 0 },
             prints: Vec::new(),
             forgotten: Vec::new(),
@@ -80,6 +83,8 @@ struct World {
     trouble: Option<Box<dyn FnMut(Call) -> Option<Trouble> + Send>>,
     room: Option<usize>,
     hidden: Option<Instant>,
+    /// Whether it forgets any job.
+    forgetful: bool,
     latency: Duration,
     lives: BTreeMap<Ticket, Life>,
     /// How often each command was taken.
@@ -93,39 +98,45 @@ struct World {
 struct Life {
     argv: Vec<String>,
     script: Script,
-    limit: Option<Duration>,
-    submitted: Instant,
+    begins: Instant,
+    ends: Instant,
+    end: End,
     forgotten: Option<Instant>,
-    cancelled: Option<Instant>,
     heard: usize,
 }
 
 impl Life {
-    fn begins(&self) -> Instant {
-        self.submitted + self.script.queued
+    fn new(job: &Job, script: Script, limit: Option<Duration>, lives_before: usize) -> Self {
+        let now = Instant::now();
+        let begins = now + script.queued;
+        let (runs, end) = match limit.filter(|limit| *limit < script.runs) {
+            Some(limit) => (limit, End::TimedOut),
+            None => (script.runs, script.end.clone()),
+        };
+        let forgotten = script.forgotten.get(lives_before).map(|after| now + *after);
+        Self { argv: job.argv.clone(), script, begins, ends: begins + runs, end, forgotten, heard: 0 }
     }
 
-    fn ends(&self) -> (Instant, End) {
-        let by_itself = (self.begins() + self.script.runs, self.script.end.clone());
-        let late = self.limit.map(|limit| (self.begins() + limit, End::TimedOut));
-        let cancelled = self.cancelled.map(|at| (at, End::Cancelled));
-        let ends = [Some(by_itself), late, cancelled].into_iter().flatten();
-        ends.min_by_key(|(at, _)| *at).unwrap()
+    fn cancel(&mut self) {
+        let now = Instant::now();
+        self.heard += 1;
+        if self.heard > self.script.deaf && now < self.ends {
+            (self.ends, self.end) = (now, End::Cancelled);
+        }
     }
 
     fn state(&self, now: Instant) -> State {
-        let (ends, end) = self.ends();
-        if now >= ends {
-            State::Ended { end }
-        } else if now >= self.begins() {
-            State::Running { host: Some("memory".to_owned()) }
+        if now >= self.ends {
+            State::Ended { end: self.end.clone() }
+        } else if now >= self.begins {
+            State::Running { host: self.script.host.clone() }
         } else {
             State::Queued { reason: None }
         }
     }
 
     fn printed(&self, now: Instant) -> &[u8] {
-        let ran = now.min(self.ends().0).saturating_duration_since(self.begins());
+        let ran = now.min(self.ends).saturating_duration_since(self.begins);
         let prints = &self.script.prints;
         match ran >= self.script.runs {
             true => prints,
@@ -192,7 +203,7 @@ impl Scripted {
     pub(crate) fn truth(&self, argv: &[String]) -> Option<(End, Vec<u8>)> {
         let world = self.world.lock().unwrap();
         let life = world.lives.values().find(|life| life.argv == argv)?;
-        Some((life.ends().1, life.printed(Instant::now()).to_vec()))
+        Some((life.end.clone(), life.printed(Instant::now()).to_vec()))
     }
 
     /// Answers a call: counts it, takes its time, and lets go wrong what does.
@@ -250,7 +261,7 @@ impl World {
     /// Forgets what is to be forgotten by now.
     fn pass_time(&mut self) {
         let now = Instant::now();
-        if self.lives.values().any(|life| life.forgotten.is_some()) {
+        if self.forgetful {
             self.lives.retain(|_, life| life.forgotten.is_none_or(|at| now < at));
         }
     }
@@ -274,26 +285,17 @@ impl Executor for Scripted {
             let now = Instant::now();
             let new: Vec<Ticket> = batch.tickets().filter(|job| !world.lives.contains_key(job)).collect();
             let new = if half { &new[..new.len().div_ceil(2)] } else { &new };
-            let alive = world.lives.values().filter(|life| !life.state(now).is_ended()).count();
-            if world.room.is_some_and(|room| alive + new.len() > room) {
+            let alive = || world.lives.values().filter(|life| now < life.ends).count();
+            if world.room.is_some_and(|room| alive() + new.len() > room) {
                 let reason = "limit of jobs".to_owned();
                 return Err(ExecutorError::Full { engine: "memory".to_owned(), reason });
             }
             for ticket in new {
                 let job = &batch.jobs[ticket.job as usize];
-                let script = (self.script)(job);
                 let before = world.taken.entry(job.argv.clone()).or_default();
-                let forgotten = script.forgotten.get(*before).map(|after| now + *after);
+                let life = Life::new(job, (self.script)(job), batch.resources.time, *before);
                 *before += 1;
-                let life = Life {
-                    argv: job.argv.clone(),
-                    script,
-                    limit: batch.resources.time,
-                    submitted: now,
-                    forgotten,
-                    cancelled: None,
-                    heard: 0,
-                };
+                world.forgetful |= life.forgotten.is_some();
                 world.lives.insert(ticket.clone(), life);
             }
             Ok(())
@@ -316,13 +318,9 @@ impl Executor for Scripted {
 
     async fn cancel(&self, jobs: &[Ticket]) -> Result<(), ExecutorError> {
         self.answer(Call::Cancel, |world, _| {
-            let now = Instant::now();
             for job in jobs {
                 if let Some(life) = world.lives.get_mut(job) {
-                    life.heard += 1;
-                    if life.heard > life.script.deaf && life.cancelled.is_none() {
-                        life.cancelled = Some(now);
-                    }
+                    life.cancel();
                 }
             }
             Ok(())

@@ -1,6 +1,5 @@
 //! What handles ask of the machine, what the machine orders, and what comes of it.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::follower::{Follower, Number};
-use crate::{Batch, BatchId, ExecutorError, Job, Resources, State, Ticket};
+use crate::{Batch, BatchId, ExecutorError, Job, Resources, States, Ticket};
 
 /// What the holder of a handle wants.
 pub(super) enum Command {
@@ -68,30 +67,11 @@ pub(super) enum Order {
 
 /// What came of an order.
 pub(super) enum Done {
-    Submitted {
-        batch: BatchId,
-        failures: u32,
-        result: Result<(), NotSubmitted>,
-    },
-    Answered {
-        batches: Arc<[BatchId]>,
-        asked: Instant,
-        result: Result<BTreeMap<Ticket, State>, ExecutorError>,
-    },
-    Cancelled {
-        jobs: Vec<Ticket>,
-        result: Result<(), ExecutorError>,
-    },
-    Forgotten {
-        batches: Vec<BatchId>,
-        result: Result<(), ExecutorError>,
-    },
-    Read {
-        job: Ticket,
-        from: u64,
-        last: bool,
-        result: Result<Vec<u8>, ExecutorError>,
-    },
+    Submitted { batch: BatchId, failures: u32, result: Result<(), NotSubmitted> },
+    Answered { batches: Arc<[BatchId]>, asked: Instant, result: Result<States, ExecutorError> },
+    Cancelled { jobs: Vec<Ticket>, result: Result<(), ExecutorError> },
+    Forgotten { batches: Vec<BatchId>, result: Result<(), ExecutorError> },
+    Read { job: Ticket, from: u64, last: bool, result: Result<Vec<u8>, ExecutorError> },
 }
 
 /// Why a batch was not submitted.

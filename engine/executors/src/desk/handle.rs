@@ -82,7 +82,7 @@ impl Desk {
 }
 
 impl Following {
-    /// What is new; nothing after the last.
+    /// What is new; nothing after the last. Who stops to wait loses nothing.
     pub async fn next(&mut self) -> Option<News> {
         self.news.recv().await
     }
@@ -92,7 +92,7 @@ impl Following {
         send(&self.commands, Command::Watch(self.number, from));
     }
 
-    /// Asks the job to end; that it has ended is seen in its news. What has not been submitted yet never is.
+    /// Asks the job to end; that it has ended is seen in its news. A job that still waits for its batch to go is never submitted.
     pub fn cancel(&self) {
         send(&self.commands, Command::Cancel(self.number));
     }
@@ -106,6 +106,7 @@ impl Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
+        self.news.close();
         send(&self.commands, Command::Leave(self.number));
     }
 }

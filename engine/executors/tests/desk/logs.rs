@@ -31,6 +31,13 @@ async fn a_log_is_told_while_the_job_runs_and_whole_before_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_log_of_a_short_job_is_told_whole_too() {
+    let script = Script { runs: seconds(0), prints: counted(20_000).into_bytes(), ..Script::default() };
+    let news = all(&mut Stage::of(&script).submit_watched("one")).await;
+    assert_eq!(printed(&news), counted(20_000));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_does_not_ask_for_a_log_gets_none() {
     let stage = Stage::of(&Script { prints: counted(10).into_bytes(), ..Script::default() });
     assert_eq!(printed(&all(&mut stage.submit("one")).await), "");

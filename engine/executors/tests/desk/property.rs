@@ -28,7 +28,7 @@ fn stories() -> impl Strategy<Value = Vec<Story>> {
         Just(End::Preempted),
     ];
     let time = |most: u64| (0..most * 10).prop_map(|tenths| Duration::from_millis(tenths * 100 + 1));
-    let script = (time(60), time(200), end, prop::collection::vec(b'a'..b'z', 0..2_000), 0..3usize);
+    let script = (time(60), time(200), end, prop::collection::vec(b'a'..=b'z', 0..2_000), 0..3usize);
     let cancelled = prop::option::weighted(0.3, time(200));
     let story = (script, time(30), cancelled, proptest::bool::ANY);
     let story = story.prop_map(|((queued, runs, end, prints, deaf), handed_in, cancelled, watched)| {
