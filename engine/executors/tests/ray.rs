@@ -106,6 +106,17 @@ async fn what_hears_no_signal_is_killed(ray: &Ray) {
 async fn what_waits_can_be_cancelled(ray: &Ray) {
     let never =
         Batch { resources: Resources { gpus: 9, ..Resources::default() }, ..batch(vec![shell("true")]) };
+    let several = Resources { nodes: 3, ..Resources::default() };
+    let several = Batch { resources: several, ..batch(vec![shell("true")]) };
+    ray.submit(&several).await.unwrap();
+    until(
+        ray,
+        &first(&several),
+        |state| matches!(state, State::Queued { reason: Some(why) } if why.contains("3 nodes")),
+    )
+    .await;
+    ray.cancel(&[first(&several)]).await.unwrap();
+    assert_eq!(end(ray, &first(&several)).await, End::Cancelled);
     let soon = batch(vec![shell("sleep 600")]);
     ray.submit(&never).await.unwrap();
     ray.submit(&soon).await.unwrap();

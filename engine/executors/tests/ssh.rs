@@ -110,7 +110,9 @@ async fn jobs_go_where_gpus_are() {
         resources: Resources { gpus, gpu_type: kind.map(str::to_owned), ..Resources::default() },
         ..batch(vec![shell(&script)])
     };
-    for wrong in [needs(3, None), needs(2, Some("of-one"))] {
+    let mut several = needs(0, None);
+    several.resources.nodes = 2;
+    for wrong in [needs(3, None), needs(2, Some("of-one")), several] {
         let asked = hosts.submit(&wrong).await;
         assert!(matches!(asked, Err(ExecutorError::Refused { .. })), "{asked:?}");
     }

@@ -139,6 +139,16 @@ mod tests {
         seen(&job, &pods, NOW.parse().unwrap())
     }
 
+    /// What is seen of a Job that has two pods, of which these are there.
+    fn see_two(conditions: &Value, pods: &[Value]) -> Seen {
+        let meta = json!({ "creationTimestamp": "2026-01-01T11:00:00Z" });
+        let spec = json!({ "completions": 2, "template": {} });
+        let job = json!({ "metadata": meta, "spec": spec, "status": { "conditions": conditions } });
+        let job = serde_json::from_value(job).unwrap();
+        let pods: Vec<Pod> = pods.iter().map(|pod| serde_json::from_value(pod.clone()).unwrap()).collect();
+        seen(&job, &pods, NOW.parse().unwrap())
+    }
+
     fn pod(status: &Value) -> Value {
         json!({ "metadata": {}, "spec": { "nodeName": "n1", "containers": [] }, "status": status })
     }
@@ -281,5 +291,33 @@ mod tests {
         let terminated = container(&json!({ "terminated": { "exitCode": 0 } }));
         let over = pod(&json!({ "phase": "Succeeded", "containerStatuses": terminated }));
         assert_eq!(see(&json!([]), &json!({}), &[over]), running());
+    }
+
+    #[test]
+    fn of_several_pods_all_have_to_run() {
+        let runs = container(&json!({ "running": {} }));
+        let runs = pod(&json!({ "phase": "Running", "containerStatuses": runs }));
+        let waits = waiting("ContainerCreating", "", NOW);
+        assert_eq!(see_two(&json!([]), std::slice::from_ref(&runs)), queued(None));
+        assert_eq!(see_two(&json!([]), &[runs.clone(), waits]), queued(None));
+        assert_eq!(see_two(&json!([]), &[runs.clone(), runs]), running());
+    }
+
+    #[test]
+    fn of_several_pods_the_first_that_failed_tells() {
+        let failed = |code: i32, at: &str| {
+            let ended = json!({ "exitCode": code, "reason": "Error", "finishedAt": at });
+            pod(
+                &json!({ "phase": "Failed", "containerStatuses": container(&json!({ "terminated": ended })) }),
+            )
+        };
+        let late = condition("Failed", "BackoffLimitExceeded");
+        let (first, second) = (failed(7, "2026-01-01T11:50:00Z"), failed(9, "2026-01-01T11:50:01Z"));
+        let exited = |code| Seen::Ended(End::Exited { code });
+        assert_eq!(see_two(&late, &[second.clone(), first]), exited(7));
+        // Its controller ended it in the same second or before that was told.
+        let mut ended = failed(143, "2026-01-01T11:50:00Z");
+        ended["metadata"]["deletionTimestamp"] = json!("2026-01-01T11:50:10Z");
+        assert_eq!(see_two(&late, &[ended, second]), exited(9));
     }
 }

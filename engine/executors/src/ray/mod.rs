@@ -159,6 +159,15 @@ impl Ray {
         parse::jobs(&answer.body).ok_or_else(|| self.unintelligible(&answer.body))
     }
 
+    /// The jobs that have their places on several nodes.
+    async fn placed(&self) -> Result<BTreeSet<String>, ExecutorError> {
+        let answer = self.ask(Method::GET, "/api/v0/placement_groups?limit=10000", None).await?;
+        if !answer.status.is_success() {
+            return Err(self.refusal(&answer));
+        }
+        parse::placed(&answer.body).ok_or_else(|| self.unintelligible(&answer.body))
+    }
+
     /// Submits a job: Ray takes each id once.
     async fn submit_one(&self, batch: &Batch, ticket: &Ticket) -> Result<(), ExecutorError> {
         let package = script::package(ticket);
@@ -238,15 +247,18 @@ impl Executor for Ray {
 
     async fn status(&self, batches: &[BatchId]) -> Result<States, ExecutorError> {
         let batches: BTreeSet<&BatchId> = batches.iter().collect();
-        let mut states = States::new();
-        for known in self.known().await? {
-            if let Some(ticket) = known.ticket().filter(|ticket| batches.contains(&ticket.batch)) {
-                let state =
-                    known.state().ok_or_else(|| self.unintelligible(format!("{known:?}").as_bytes()))?;
-                states.insert(ticket, state);
-            }
-        }
-        Ok(states)
+        let known = self.known().await?;
+        let wanted = |known: &&Known| known.ticket().is_some_and(|ticket| batches.contains(&ticket.batch));
+        let known: Vec<&Known> = known.iter().filter(wanted).collect();
+        let placed = match known.iter().any(|known| known.has_several()) {
+            true => self.placed().await?,
+            false => BTreeSet::new(),
+        };
+        let states = known.into_iter().map(|known| {
+            let state = known.waits_for_nodes(&placed).or_else(|| known.state());
+            Some((known.ticket()?, state?))
+        });
+        states.collect::<Option<States>>().ok_or_else(|| self.unintelligible(b"a state that is none"))
     }
 
     async fn cancel(&self, jobs: &[Ticket]) -> Result<(), ExecutorError> {

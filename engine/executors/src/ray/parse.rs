@@ -1,8 +1,11 @@
 //! What Ray says.
 
-use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::script::{CANCELLER, LATE, LOST, TRIAL};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::script::{CANCELLER, LATE, LOST, NODES, TRIAL};
 use crate::shell::one_line;
 use crate::{End, ExecutorError, State, Ticket};
 
@@ -16,6 +19,7 @@ pub(super) struct Known {
     driver_exit_code: Option<i32>,
     driver_node_id: Option<String>,
     driver_agent_http_address: Option<String>,
+    metadata: Option<BTreeMap<String, String>>,
 }
 
 /// All jobs.
@@ -28,6 +32,14 @@ pub(super) fn job(answer: &[u8]) -> Option<Known> {
     serde_json::from_slice(answer).ok()
 }
 
+/// The jobs that have their places on several nodes, by the names of these.
+pub(super) fn placed(answer: &[u8]) -> Option<BTreeSet<String>> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    let groups = answer["data"]["result"]["result"].as_array()?.iter();
+    let placed = groups.filter(|group| group["state"] != "PENDING");
+    Some(placed.filter_map(|group| Some(group["name"].as_str()?.to_owned())).collect())
+}
+
 impl Known {
     /// Its ticket, if it is one of ours.
     pub(super) fn ticket(&self) -> Option<Ticket> {
@@ -38,6 +50,18 @@ impl Known {
     /// The node that it runs or ran on, if it began.
     pub(super) fn node(&self) -> Option<&str> {
         self.driver_node_id.as_deref()
+    }
+
+    /// Why it waits although its driver runs: it has several nodes, and no place on them yet.
+    pub(super) fn waits_for_nodes(&self, placed: &BTreeSet<String>) -> Option<State> {
+        let nodes = self.metadata.as_ref()?.get(NODES)?;
+        let waits = self.status == "RUNNING" && !placed.contains(self.submission_id.as_ref()?);
+        waits.then(|| State::Queued { reason: Some(format!("it waits for {nodes} nodes at once")) })
+    }
+
+    /// Whether it has several nodes and runs, as far as Ray knows.
+    pub(super) fn has_several(&self) -> bool {
+        self.status == "RUNNING" && self.metadata.as_ref().is_some_and(|said| said.contains_key(NODES))
     }
 
     /// What Ray says of its state.
@@ -177,6 +201,10 @@ mod tests {
         ours[0].state()
     }
 
+    fn job_of(fields: &serde_json::Value) -> Known {
+        job(fields.to_string().as_bytes()).unwrap()
+    }
+
     fn failed(fields: &serde_json::Value) -> End {
         let mut fields = fields.clone();
         fields["status"] = "FAILED".into();
@@ -197,6 +225,21 @@ mod tests {
         assert_eq!(state(&json!({ "status": "STOPPED" })), ended(End::Cancelled));
         assert_eq!(state(&json!({ "status": "SUCCEEDED" })), ended(End::Exited { code: 0 }));
         assert_eq!(state(&json!({ "status": "SOMETHING" })), None);
+    }
+
+    #[test]
+    fn what_has_no_place_on_its_nodes_waits() {
+        let id = ticket().to_string();
+        let job = json!({ "submission_id": id, "status": "RUNNING", "metadata": { NODES: "2" } });
+        let known = job_of(&job);
+        let group = |state: &str| {
+            let groups = json!([{ "name": id, "state": state }]);
+            placed(json!({ "data": { "result": { "result": groups } } }).to_string().as_bytes()).unwrap()
+        };
+        let reason = Some("it waits for 2 nodes at once".to_owned());
+        assert_eq!(known.waits_for_nodes(&group("PENDING")), Some(State::Queued { reason }));
+        assert_eq!(known.waits_for_nodes(&group("CREATED")), None);
+        assert_eq!(job_of(&json!({ "status": "RUNNING" })).waits_for_nodes(&group("PENDING")), None);
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub(super) const TRIAL: &str = "tidemill-try-";
 /// The beginning of the name of a program, and of its package.
 const PROGRAM: &str = "tidemill-program-";
 
+/// A note on a job that has several nodes: how many.
+pub(super) const NODES: &str = "tidemill_nodes";
+
 /// How long Ray waits after SIGTERM: the keeper is faster.
 const RAYS_GRACE: u32 = GRACE + 5;
 
@@ -205,6 +208,8 @@ pub(super) fn submission(batch: &Batch, ticket: &Ticket) -> String {
         if let Some((kind, amount)) = of_type(needs) {
             told["entrypoint_resources"] = json!({ kind: amount });
         }
+    } else {
+        told["metadata"][NODES] = needs.nodes.to_string().into();
     }
     told.to_string()
 }

@@ -136,6 +136,8 @@ class Job:
 def main():
     how, words = json.loads(sys.argv[1]), sys.argv[2:]
     ray.init(logging_level="ERROR", log_to_driver=False)
+    # Until there is something that can be asked to end.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
     try:
         return Job(how, place(how)).run(words)
     except ray.exceptions.RuntimeEnvSetupError as error:
