@@ -170,7 +170,8 @@ async fn cancelled_is_asked_before_it_is_killed(engine: &impl Executor) {
     let folder = tempfile::tempdir().unwrap();
     open_to_all(folder.path());
     let mark = folder.path().join("heard");
-    let script = format!("trap 'echo > {}; exit 0' TERM; echo ready; sleep 600 & wait", mark.display());
+    let script =
+        format!("trap 'echo > {}; exit 0' TERM; echo ready; while :; do sleep 0.1; done", mark.display());
     let batch = batch(vec![shell(&script), shell("sleep 600")]);
     engine.submit(&batch).await.unwrap();
     let tickets = tickets(&batch);

@@ -87,7 +87,7 @@ async fn one_that_fails_ends_the_others(engine: &impl Executor) {
 fn listens(folder: &Path) -> String {
     let place = folder.display();
     format!(
-        "trap 'echo > {place}/heard-$TIDEMILL_NODE_RANK; exit 0' TERM; echo > {place}/began-$TIDEMILL_NODE_RANK; sleep 600 & wait"
+        "trap 'echo > {place}/heard-$TIDEMILL_NODE_RANK; exit 0' TERM; echo > {place}/began-$TIDEMILL_NODE_RANK; while :; do sleep 0.1; done"
     )
 }
 

@@ -60,8 +60,9 @@ async fn what_makes_room_is_asked_before_it_is_killed() {
     for partition in ["spot", "low"] {
         let small = cluster(&engine, &of(partition));
         let place = folder.path().join(partition);
+        // It waits for no child: Slurm asks all at once, and that one may end first.
         let checkpoint = format!(
-            "trap 'sleep 0.5; echo > {0}.saved; exit 0' TERM; echo > {0}.began; sleep 600 & wait",
+            "trap 'sleep 0.5; echo > {0}.saved; exit 0' TERM; echo > {0}.began; while :; do sleep 0.1; done",
             place.display()
         );
         let batch = batch(vec![shell(&checkpoint)]);

@@ -21,6 +21,8 @@ while [ -z "$code" ] || kill -0 "$child" 2>/dev/null; do
     wait "$child"
     code=$?
 done
+# If all of the job is being killed, this is killed as well.
+[ "$code" -ne 137 ] || sleep 1
 [ "$code" -eq 0 ] || (set -C; echo "$code" > failed) 2>/dev/null
 exit "$code""#;
 
