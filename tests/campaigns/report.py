@@ -21,6 +21,7 @@ $ tests/campaign crash              # 500 kills at random moments; then one befo
 $ tests/campaign faults             # calls that fail; small disks, read-only places, limits, times that jump
 $ tests/campaign concurrency        # 1,000 rounds of eight runs at once
 $ tests/campaign fuzz               # 30 minutes of a processor for each parser of bytes from outside
+$ tests/campaign executors          # engines that take too long to get for the test command
 $ tests/campaign report             # writes this page
 ```
 
@@ -70,6 +71,9 @@ Eight runs at once in one project, or in two checkouts with one state folder; ra
 same key; all with the same parameter, or each with its own. Each execution leaves a mark under a name that is made of what the key is made of. Each key is
 executed exactly once, in whatever pipeline of the state it occurs; all eight exit with 0; what is published is what `--jobs 1` in a fresh project publishes, and what a
 reckoning in the script gives. In some of the rounds one of the eight is killed: what it was executing may be executed once more.""",
+    "executors: kubernetes": """\
+What every engine promises, and what only Kubernetes does, on a real control plane with two nodes that are played: etcd, API server, controllers and scheduler, built
+from the source package of Debian once. It is an ignored test of the crate of the executors; the other engines are part of the test command.""",
 }
 
 FUZZ = """

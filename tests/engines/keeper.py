@@ -186,6 +186,9 @@ class Keeper:
         if not self.runs(name):
             raise Failed(f"{name} does not run")
         pid = self.pids.pop(name)
+        if number == signal.SIGKILL:
+            # None sees that another one has ended before it.
+            send({pid, *more}, signal.SIGSTOP)
         send({pid, *more}, number)
         while pid in table():
             time.sleep(0.005)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use crate::Resources;
 /// The id of a batch: 26 lower-case letters and digits, the first a letter, so that every engine takes it as a part of a name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct BatchId(String);
+pub struct BatchId(Arc<str>);
 
 /// A text that is no id of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +29,7 @@ impl BatchId {
         const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
         let mut random = rand::rng();
         let mut letter = |first| char::from(LETTERS[random.random_range(0..if first { 26 } else { 32 })]);
-        Self((0..LENGTH).map(|place| letter(place == 0)).collect())
+        Self((0..LENGTH).map(|place| letter(place == 0)).collect::<String>().into())
     }
 
     /// As text.
@@ -51,7 +52,7 @@ impl FromStr for BatchId {
         let fits = |byte: u8| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(&byte);
         let begins = text.starts_with(|first: char| first.is_ascii_lowercase());
         match text.len() == LENGTH && begins && text.bytes().all(fits) {
-            true => Ok(Self(text.to_owned())),
+            true => Ok(Self(text.into())),
             false => Err(InvalidBatchId(text.to_owned())),
         }
     }
@@ -67,7 +68,7 @@ impl TryFrom<String> for BatchId {
 
 impl From<BatchId> for String {
     fn from(id: BatchId) -> Self {
-        id.0
+        id.as_str().to_owned()
     }
 }
 

@@ -10,6 +10,7 @@
 //! cancelled  somebody wants it to end; `late`: its time was up
 //! ended      its exit code
 //! log        what it printed
+//! gpus       how many it asked for, where nobody but us counts them
 //! ```
 
 use std::fmt::Write as _;
@@ -51,7 +52,7 @@ echo "$code" > ended.new && mv ended.new ended
 "#;
 
 /// The most of a log that is told at once, in bytes.
-const PIECE: usize = 1 << 16;
+pub(crate) const PIECE: usize = 1 << 16;
 
 /// A line of the shell that prints a piece of a file, from a byte on.
 pub(crate) fn piece(file: &str, from: u64) -> String {
@@ -60,11 +61,19 @@ pub(crate) fn piece(file: &str, from: u64) -> String {
 
 /// The command of a job as a script: it removes itself first, for it may hold secrets.
 pub(crate) fn command(job: &Job) -> Result<String, ExecutorError> {
-    let mut script = "rm -f command\n".to_owned();
+    quoted(&format!("rm -f command\n{}exec {}\n", exports(job)?, words(job)?))
+}
+
+/// Lines that set the variables of a job.
+pub(crate) fn exports(job: &Job) -> Result<String, ExecutorError> {
+    let mut lines = String::new();
     for (name, value) in &job.env {
-        writeln!(script, "export {}={}", name, quoted(value)?).expect("a text takes all");
+        writeln!(lines, "export {}={}", name, quoted(value)?).expect("a text takes all");
     }
-    let words = job.argv.iter().map(|word| quoted(word)).collect::<Result<Vec<_>, _>>()?;
-    writeln!(script, "exec {}", words.join(" ")).expect("a text takes all");
-    quoted(&script)
+    Ok(lines)
+}
+
+/// The words of a job's command.
+pub(crate) fn words(job: &Job) -> Result<String, ExecutorError> {
+    Ok(job.argv.iter().map(|word| quoted(word)).collect::<Result<Vec<_>, _>>()?.join(" "))
 }

@@ -17,6 +17,9 @@ pub struct Resources {
     pub gpus: u32,
     /// What GPUs, in the engine's own word.
     pub gpu_type: Option<String>,
+    /// Memory of each GPU in bytes. No engine knows a word for it, so none of them heeds it: it is for whoever gives a job its GPUs on a
+    /// host, and a `gpu_type` says as much to the others.
+    pub vram: Option<u64>,
     /// How long it may take from its start.
     pub time: Option<Duration>,
 }
@@ -24,6 +27,6 @@ pub struct Resources {
 impl Default for Resources {
     /// One core of one machine, as long as it takes.
     fn default() -> Self {
-        Self { nodes: 1, cpus: 1, memory: None, gpus: 0, gpu_type: None, time: None }
+        Self { nodes: 1, cpus: 1, memory: None, gpus: 0, gpu_type: None, vram: None, time: None }
     }
 }

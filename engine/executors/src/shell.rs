@@ -32,6 +32,8 @@ pub enum Shell {
 
 /// How long a script may take.
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long one may take that is given many bytes.
+const LIMIT_OF_COPIES: Duration = Duration::from_secs(3600);
 /// What `ssh` exits with if it is its own fault. Our scripts do not.
 const OWN_FAULT: i32 = 255;
 
@@ -55,16 +57,34 @@ impl Shell {
 
     /// Runs a script, as a whole: a line that breaks off in its middle runs nothing of it.
     pub(crate) async fn run(&self, script: &str) -> Result<Printed, ExecutorError> {
-        let whole = format!("all() {{\n{script}\n}}\nall\n");
+        self.converse(self.command(&["-s"]), &[whole(script).as_bytes()], LIMIT).await
+    }
+
+    /// Runs a script whose standard input are these bytes. It is no secret.
+    pub(crate) async fn feed(&self, script: &str, bytes: &[u8]) -> Result<Printed, ExecutorError> {
+        let whole = whole(script);
+        // Shells read more of a script than they run, and so do most programs that could read it for them.
+        let read = format!(r#"eval "$(dd bs=1 count={} 2>/dev/null)""#, whole.len());
+        let read = if matches!(self, Self::Here { .. }) { read } else { format!("'{read}'") };
+        self.converse(self.command(&["-c", &read]), &[whole.as_bytes(), bytes], LIMIT_OF_COPIES).await
+    }
+
+    async fn converse(
+        &self,
+        mut command: Command,
+        input: &[&[u8]],
+        limit: Duration,
+    ) -> Result<Printed, ExecutorError> {
         let unreachable =
             |reason: String| ExecutorError::Unreachable { engine: self.name().to_owned(), reason };
-        let mut command = self.command();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let run = async {
             let mut child = command.spawn()?;
             let mut stdin = child.stdin.take().expect("it is piped");
             let write = async move {
-                stdin.write_all(whole.as_bytes()).await?;
+                for bytes in input {
+                    stdin.write_all(bytes).await?;
+                }
                 stdin.shutdown().await
             };
             let (written, output) = tokio::join!(write, child.wait_with_output());
@@ -75,9 +95,9 @@ impl Shell {
             }
             Ok::<_, std::io::Error>(output)
         };
-        let output = tokio::time::timeout(LIMIT, run)
+        let output = tokio::time::timeout(limit, run)
             .await
-            .map_err(|_| unreachable(format!("no answer in {} seconds", LIMIT.as_secs())))?
+            .map_err(|_| unreachable(format!("no answer in {} seconds", limit.as_secs())))?
             .map_err(|error| unreachable(format!("{}: {error}", self.program())))?;
         let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         if matches!(self, Self::Ssh { .. }) && output.status.code().is_none_or(|code| code == OWN_FAULT) {
@@ -93,10 +113,11 @@ impl Shell {
         }
     }
 
-    fn command(&self) -> Command {
+    /// The shell, with its arguments.
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.program());
         match self {
-            Self::Here { variables } => command.envs(variables).arg("-s"),
+            Self::Here { variables } => command.envs(variables).args(arguments),
             Self::Ssh { host, config, sockets } => {
                 if let Some(config) = config {
                     command.args(["-F", config.as_str()]);
@@ -114,11 +135,16 @@ impl Shell {
                     let path = format!("ControlPath={sockets}/%C");
                     command.args(["-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", &path]);
                 }
-                command.args(["--", host, "sh", "-s"])
+                command.args(["--", host, "sh"]).args(arguments)
             }
         };
         command
     }
+}
+
+/// A script that is run when all of it is there.
+fn whole(script: &str) -> String {
+    format!("all() {{\n{script}\n}}\nall\n")
 }
 
 /// A text of several lines in one, not too long.
@@ -155,6 +181,13 @@ mod tests {
             (printed.code, printed.stdout.as_slice(), printed.stderr.as_str()),
             (Some(3), b"out\n".as_slice(), "err")
         );
+    }
+
+    #[tokio::test]
+    async fn a_script_reads_what_it_is_given_and_nothing_of_itself() {
+        let bytes: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        let printed = here().feed("echo it\\'s; cat", &bytes).await.unwrap();
+        assert_eq!(printed.stdout, [b"it's\n".as_slice(), &bytes].concat());
     }
 
     #[tokio::test]

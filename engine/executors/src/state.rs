@@ -61,6 +61,20 @@ pub enum End {
     },
 }
 
+impl End {
+    /// How a command ended whose exit a shell tells, or a container.
+    pub(crate) fn of_code(code: i32) -> Self {
+        match code {
+            // A shell that cannot start a command says so, and so does the loader of a program.
+            126 | 127 => Self::NotStarted {
+                reason: format!("its command cannot be started there (exit code {code}); its log says why"),
+            },
+            129..=192 => Self::Killed { signal: code - 128 },
+            code => Self::Exited { code },
+        }
+    }
+}
+
 impl State {
     /// Whether nothing follows.
     #[must_use]

@@ -6,20 +6,56 @@ use std::time::Duration;
 use tidemill_executors::{Batch, BatchId, End, Executor, Job, Resources, State, Ticket};
 use tokio::time::Instant;
 
-/// All of it.
+/// All of it, for an engine that runs commands.
 pub(crate) async fn all(engine: &impl Executor) {
-    ends_are_told_apart(engine).await;
+    of_any_job(engine, in_shell).await;
     variables_reach_it_as_they_are(engine).await;
     submitted_twice_runs_once(engine).await;
-    cancelled_ends(engine).await;
+    cancelled_is_asked_before_it_is_killed(engine).await;
     what_it_leaves_behind_goes_too(engine).await;
-    time_is_kept(engine).await;
-    a_log_is_told_in_pieces(engine).await;
+    a_log_grows(engine).await;
+}
+
+/// What does not depend on how a job does what it does.
+pub(crate) async fn of_any_job(engine: &impl Executor, job: impl Fn(Does) -> Job) {
+    ends_are_told_apart(engine, &job).await;
+    cancelled_ends(engine, &job).await;
+    time_is_kept(engine, &job).await;
+    a_log_is_told_in_pieces(engine, &job).await;
     what_is_not_there_is_not_told(engine).await;
+}
+
+/// What a job does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Does {
+    /// It prints "said" and exits.
+    Exit(i32),
+    /// It is killed by a signal.
+    Die(i32),
+    /// It sleeps for ten minutes.
+    Sleep,
+    /// It prints so many numbers, of nine digits each, a line for each.
+    Count(usize),
+}
+
+/// What it prints if it counts.
+pub(crate) fn counted(to: usize) -> String {
+    (1..=to).map(|line| format!("{line:09}\n")).collect()
+}
+
+fn in_shell(does: Does) -> Job {
+    shell(&match does {
+        Does::Exit(code) => format!("echo said; exit {code}"),
+        Does::Die(signal) => format!("kill -{signal} $$"),
+        Does::Sleep => "sleep 600".to_owned(),
+        Does::Count(to) => format!("seq -f %09.0f {to}"),
+    })
 }
 
 /// How long anything here may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The lines of a log that is not told in one piece.
+const LINES: usize = 20_000;
 
 /// A job that is a script.
 pub(crate) fn shell(script: &str) -> Job {
@@ -54,7 +90,7 @@ pub(crate) async fn end(engine: &impl Executor, ticket: &Ticket) -> End {
 }
 
 /// What a job has printed from this byte on, piece by piece.
-async fn printed_from(engine: &impl Executor, ticket: &Ticket, from: u64) -> Vec<u8> {
+pub(crate) async fn printed_from(engine: &impl Executor, ticket: &Ticket, from: u64) -> Vec<u8> {
     let mut whole = Vec::new();
     loop {
         let piece = engine.log(ticket, from + whole.len() as u64).await.unwrap();
@@ -66,7 +102,7 @@ async fn printed_from(engine: &impl Executor, ticket: &Ticket, from: u64) -> Vec
     }
 }
 
-async fn printed(engine: &impl Executor, ticket: &Ticket) -> String {
+pub(crate) async fn printed(engine: &impl Executor, ticket: &Ticket) -> String {
     String::from_utf8(printed_from(engine, ticket, 0).await).unwrap()
 }
 
@@ -74,8 +110,8 @@ fn tickets(batch: &Batch) -> Vec<Ticket> {
     batch.tickets().collect()
 }
 
-async fn ends_are_told_apart(engine: &impl Executor) {
-    let batch = batch(vec![shell("echo said; exit 0"), shell("exit 7"), shell("kill -SEGV $$")]);
+async fn ends_are_told_apart(engine: &impl Executor, job: &impl Fn(Does) -> Job) {
+    let batch = batch([Does::Exit(0), Does::Exit(7), Does::Die(11)].map(job).to_vec());
     engine.submit(&batch).await.unwrap();
     let tickets = tickets(&batch);
     let mut ends = Vec::new();
@@ -119,11 +155,23 @@ async fn submitted_twice_runs_once(engine: &impl Executor) {
     assert_eq!(std::fs::read_to_string(&counter).unwrap(), "once\nonce\n");
 }
 
-async fn cancelled_ends(engine: &impl Executor) {
+async fn cancelled_ends(engine: &impl Executor, job: &impl Fn(Does) -> Job) {
+    let batch = batch([Does::Sleep, Does::Exit(0)].map(job).to_vec());
+    engine.submit(&batch).await.unwrap();
+    let tickets = tickets(&batch);
+    assert_eq!(end(engine, &tickets[1]).await, End::Exited { code: 0 });
+    // What has ended cannot be cancelled any more, and that is no mistake.
+    engine.cancel(&tickets).await.unwrap();
+    assert_eq!(end(engine, &tickets[0]).await, End::Cancelled);
+    assert_eq!(end(engine, &tickets[1]).await, End::Exited { code: 0 });
+}
+
+async fn cancelled_is_asked_before_it_is_killed(engine: &impl Executor) {
     let folder = tempfile::tempdir().unwrap();
     open_to_all(folder.path());
     let mark = folder.path().join("heard");
-    let script = format!("trap 'echo > {}; exit 0' TERM; echo ready; sleep 600 & wait", mark.display());
+    let script =
+        format!("trap 'echo > {}; exit 0' TERM; echo ready; while :; do sleep 0.1; done", mark.display());
     let batch = batch(vec![shell(&script), shell("sleep 600")]);
     engine.submit(&batch).await.unwrap();
     let tickets = tickets(&batch);
@@ -137,8 +185,6 @@ async fn cancelled_ends(engine: &impl Executor) {
         assert_eq!(end(engine, ticket).await, End::Cancelled);
     }
     assert!(mark.exists(), "it was asked before it was killed");
-    // What has ended cannot be cancelled any more, and that is no mistake.
-    engine.cancel(&tickets).await.unwrap();
 }
 
 async fn what_it_leaves_behind_goes_too(engine: &impl Executor) {
@@ -155,16 +201,26 @@ async fn what_it_leaves_behind_goes_too(engine: &impl Executor) {
     }
 }
 
-async fn time_is_kept(engine: &impl Executor) {
+async fn time_is_kept(engine: &impl Executor, job: &impl Fn(Does) -> Job) {
     let resources = Resources { time: Some(Duration::from_secs(1)), ..Resources::default() };
-    let batch = Batch { resources, ..batch(vec![shell("sleep 600")]) };
+    let batch = Batch { resources, ..batch(vec![job(Does::Sleep)]) };
     engine.submit(&batch).await.unwrap();
     let ticket = &tickets(&batch)[0];
     assert_eq!(end(engine, ticket).await, End::TimedOut);
 }
 
-async fn a_log_is_told_in_pieces(engine: &impl Executor) {
-    const LINES: usize = 20_000;
+async fn a_log_is_told_in_pieces(engine: &impl Executor, job: &impl Fn(Does) -> Job) {
+    let batch = batch(vec![job(Does::Count(LINES))]);
+    engine.submit(&batch).await.unwrap();
+    let ticket = &tickets(&batch)[0];
+    assert_eq!(end(engine, ticket).await, End::Exited { code: 0 });
+    assert_eq!(printed(engine, ticket).await, counted(LINES));
+    let last = printed_from(engine, ticket, LINES as u64 * 10 - 3).await;
+    assert_eq!(last, b"00\n");
+    assert!(engine.log(ticket, 1 << 40).await.unwrap().is_empty());
+}
+
+async fn a_log_grows(engine: &impl Executor) {
     let folder = tempfile::tempdir().unwrap();
     open_to_all(folder.path());
     let go_on = folder.path().join("go-on");
@@ -185,9 +241,7 @@ async fn a_log_is_told_in_pieces(engine: &impl Executor) {
     assert_eq!(end(engine, ticket).await, End::Exited { code: 0 });
     // and what comes later is told later.
     whole.extend(printed_from(engine, ticket, whole.len() as u64).await);
-    let expected: String = (1..=LINES).map(|line| format!("{line:09}\n")).collect();
-    assert_eq!(String::from_utf8(whole).unwrap(), expected + "the end\n");
-    assert!(engine.log(ticket, 1 << 40).await.unwrap().is_empty());
+    assert_eq!(String::from_utf8(whole).unwrap(), counted(LINES) + "the end\n");
 }
 
 async fn what_is_not_there_is_not_told(engine: &impl Executor) {

@@ -1,8 +1,12 @@
 //! Slurm: a controller and two nodes on this machine.
 
-use tidemill_executors::{End, Executor as _, Shell, Slurm, SlurmSettings};
+use std::time::Duration;
 
-use crate::contract::{self, batch, end, shell};
+use tidemill_executors::{Batch, End, Executor as _, Resources, Shell, Slurm, SlurmSettings, State};
+
+use crate::contract::{self, batch, end, shell, until};
+use crate::programs;
+use crate::several;
 use crate::support::Engine;
 
 fn cluster(engine: &Engine, settings: &SlurmSettings) -> Slurm {
@@ -16,7 +20,11 @@ async fn it_keeps_its_promise() {
     let folder = tempfile::tempdir().unwrap();
     let settings =
         SlurmSettings { folder: folder.path().to_str().map(str::to_owned), ..SlurmSettings::default() };
-    contract::all(&cluster(&engine, &settings)).await;
+    let cluster = cluster(&engine, &settings);
+    contract::all(&cluster).await;
+    programs::all(&cluster).await;
+    several::all(&cluster).await;
+    several::they_meet(&cluster).await;
 }
 
 #[tokio::test]
@@ -36,4 +44,56 @@ async fn why_a_job_did_not_come_to_its_command_is_told() {
     assert!(matches!(end, End::NotStarted { .. }), "{end:?}");
     let log = String::from_utf8(cluster.log(&ticket, 0).await.unwrap()).unwrap();
     assert!(log.contains("module") && !log.contains("it began"), "{log}");
+}
+
+#[tokio::test]
+async fn what_makes_room_is_asked_before_it_is_killed() {
+    let mut engine = Engine::start("slurm");
+    let folder = tempfile::tempdir().unwrap();
+    let of = |partition: &str| SlurmSettings {
+        partition: Some(partition.to_owned()),
+        folder: folder.path().to_str().map(str::to_owned),
+        ..SlurmSettings::default()
+    };
+    let large = Resources { nodes: 2, cpus: 4, ..Resources::default() };
+    // From `spot` Slurm cancels jobs, and from `low` it would put them into the queue again, which is ours to do.
+    for partition in ["spot", "low"] {
+        let small = cluster(&engine, &of(partition));
+        let place = folder.path().join(partition);
+        // It waits for no child: Slurm asks all at once, and that one may end first.
+        let checkpoint = format!(
+            "trap 'sleep 0.5; echo > {0}.saved; exit 0' TERM; echo > {0}.began; while :; do sleep 0.1; done",
+            place.display()
+        );
+        let batch = batch(vec![shell(&checkpoint)]);
+        let ticket = batch.tickets().next().unwrap();
+        small.submit(&batch).await.unwrap();
+        while !place.with_extension("began").exists() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let rival = Batch { resources: large.clone(), ..contract::batch(vec![shell("exit 3")]) };
+        let main = cluster(&engine, &of("main"));
+        main.submit(&rival).await.unwrap();
+        assert_eq!(end(&small, &ticket).await, End::Preempted, "{partition}");
+        assert!(place.with_extension("saved").exists(), "{partition}: it was asked before it was killed");
+        assert_eq!(end(&main, &rival.tickets().next().unwrap()).await, End::Exited { code: 3 });
+    }
+    a_lost_machine_is_told(&mut engine, &of("main")).await;
+}
+
+async fn a_lost_machine_is_told(engine: &mut Engine, settings: &SlurmSettings) {
+    let cluster = cluster(engine, settings);
+    // One job has one node, and the other one has both: one of these is lost.
+    for nodes in [1, 2] {
+        let resources = Resources { nodes, ..Resources::default() };
+        let batch = Batch { resources, ..contract::batch(vec![shell("sleep 600")]) };
+        let ticket = batch.tickets().next().unwrap();
+        cluster.submit(&batch).await.unwrap();
+        let state = until(&cluster, &ticket, |state| matches!(state, State::Running { .. })).await;
+        let State::Running { host: Some(host) } = state else { panic!("{state:?}") };
+        let host = if nodes == 1 { &host } else { "n2" };
+        engine.order(&format!("lose {host}"));
+        assert_eq!(end(&cluster, &ticket).await, End::NodeLost, "{nodes} nodes");
+        engine.order(&format!("start {host}"));
+    }
 }

@@ -2,12 +2,14 @@
 
 mod parse;
 mod script;
+mod several;
 
 use async_trait::async_trait;
 
 use self::script::Scripts;
+use crate::install::Programs;
 use crate::shell::{Printed, one_line};
-use crate::{Batch, BatchId, Executor, ExecutorError, Shell, States, Ticket};
+use crate::{Batch, BatchId, Executor, ExecutorError, Program, Shell, States, Ticket};
 
 /// What a Slurm is asked for, beside what a job needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +26,9 @@ pub struct SlurmSettings {
     pub options: Vec<String>,
     /// A folder that login node and compute nodes share; the user's cache folder if none is named.
     pub folder: Option<String>,
+    /// The program on the nodes that jobs start with. Without it ours is copied into that folder, and tried on the login node: whether it
+    /// runs on the nodes is seen when a job does.
+    pub program: Option<String>,
 }
 
 /// A Slurm cluster.
@@ -31,6 +36,7 @@ pub struct SlurmSettings {
 pub struct Slurm {
     shell: Shell,
     scripts: Scripts,
+    programs: Programs,
 }
 
 impl Slurm {
@@ -39,7 +45,8 @@ impl Slurm {
     /// # Errors
     /// If a setting cannot be one.
     pub fn new(shell: Shell, settings: &SlurmSettings) -> Result<Self, ExecutorError> {
-        Ok(Self { shell, scripts: Scripts::new(settings)? })
+        let programs = Programs::new(settings.folder.as_deref(), settings.program.as_deref())?;
+        Ok(Self { shell, scripts: Scripts::new(settings)?, programs })
     }
 
     async fn run(&self, script: &str) -> Result<Vec<u8>, ExecutorError> {
@@ -53,6 +60,13 @@ impl Slurm {
 
 #[async_trait]
 impl Executor for Slurm {
+    async fn install(&self, program: &Program) -> Result<String, ExecutorError> {
+        match self.programs.there() {
+            Some(there) => Ok(there.to_owned()),
+            None => self.programs.install(&self.shell, program).await,
+        }
+    }
+
     async fn submit(&self, batch: &Batch) -> Result<(), ExecutorError> {
         self.run(&self.scripts.submit(batch)?).await.map(drop)
     }

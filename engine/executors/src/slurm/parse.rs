@@ -60,15 +60,14 @@ fn state(known: &Known<'_>) -> Option<State> {
         (_, "BOOT_FAIL" | "LAUNCH_FAILED" | "RECONFIG_FAIL" | "REVOKED", _) => {
             End::NotStarted { reason: format!("Slurm says {verdict}") }
         }
+        // It tells this later than the tasks do, or never.
+        ("lost", ..) => End::NodeLost,
         // Slurm has forgotten it, and nobody has written down how it ended.
         (_, _, "") if known.slurm.is_none() => End::NodeLost,
         (_, _, "") => {
             End::NotStarted { reason: format!("Slurm says {verdict}; the job's script did not begin") }
         }
-        (_, _, code) => match code.parse().ok()? {
-            code @ 129..=192 => End::Killed { signal: code - 128 },
-            code => End::Exited { code },
-        },
+        (_, _, code) => End::of_code(code.parse().ok()?),
     };
     Some(State::Ended { end })
 }
@@ -112,6 +111,8 @@ mod tests {
         );
         assert_eq!(one("folder|JOB||139|\n"), ended(End::Killed { signal: 11 }));
         assert_eq!(one("folder|JOB|late|143|\n"), ended(End::TimedOut));
+        assert_eq!(one("slurm|JOB|FAILED|n[1-2]|x\nfolder|JOB|lost|137|\n"), ended(End::NodeLost));
+        assert_eq!(one("folder|JOB|lost|137|PREEMPTED\n"), ended(End::Preempted));
         assert_eq!(one("slurm|JOB|CANCELLED||\nfolder|JOB|cancelled||CANCELLED\n"), ended(End::Cancelled));
         assert_eq!(one("folder|JOB||143|PREEMPTED\n"), ended(End::Preempted));
         assert_eq!(one("slurm|JOB|NODE_FAIL|n1|NodeDown\nfolder|JOB|||\n"), ended(End::NodeLost));
@@ -120,6 +121,8 @@ mod tests {
             ended(End::OutOfMemory)
         );
         assert_eq!(one("folder|JOB|||\n"), ended(End::NodeLost));
+        // The nodes may have another libc than the login node.
+        assert!(matches!(one("folder|JOB||127|\n"), Some(State::Ended { end: End::NotStarted { .. } })));
         assert!(matches!(
             one("slurm|JOB|FAILED|n1|JobLaunchFailure\n"),
             Some(State::Ended { end: End::NotStarted { .. } })

@@ -1,10 +1,12 @@
 //! What the shell of a cluster is asked to do, and the script that its nodes run. All values in them are ids of ours, numbers, or quoted.
 //!
-//! Beside what the [keeper](crate::keeper) writes, the folder of a job may hold `verdict`: what Slurm said of its end, for Slurm forgets it.
+//! Beside what the [keeper](crate::keeper) writes, the folder of a job may hold `verdict`: what Slurm said of its end, for Slurm forgets it. If
+//! it has several nodes, `log` is that of the first one, and the others have `log.1` and so on; `starter` is what starts them, and `failed`
+//! the exit code of the one that failed first, or there is `lost`.
 
 use std::fmt::Write as _;
 
-use super::SlurmSettings;
+use super::{SlurmSettings, several};
 use crate::keeper::{KEEPER, command, piece};
 use crate::shell::quoted;
 use crate::{Batch, BatchId, ExecutorError, Resources, Ticket};
@@ -23,7 +25,7 @@ pub(super) struct Scripts {
 
 impl Scripts {
     pub(super) fn new(settings: &SlurmSettings) -> Result<Self, ExecutorError> {
-        let SlurmSettings { partition, account, qos, modules, options, folder } = settings;
+        let SlurmSettings { partition, account, qos, modules, options, folder, .. } = settings;
         let jobs = match folder {
             Some(folder) => format!("jobs={}", quoted(folder)?),
             None => r#"jobs="${XDG_CACHE_HOME:-$HOME/.cache}/tidemill/jobs""#.to_owned(),
@@ -71,9 +73,12 @@ printf %s {nodes} | "$@" sbatch --parsable --job-name={id} {comment} --array=0-{
         let (id, keeper) = (&batch.id, quoted(KEEPER)?);
         let time = batch.resources.time.map_or(0, |time| time.as_secs().max(1));
         let mut commands = String::new();
-        for (place, job) in batch.jobs.iter().enumerate() {
-            writeln!(commands, "{place}) printf %s {} > command ;;", command(job)?)
-                .expect("a text takes all");
+        for (ticket, job) in batch.tickets().zip(&batch.jobs) {
+            let command = match batch.resources.nodes {
+                1 => command(job)?,
+                _ => several::command(job, &ticket, &batch.resources)?,
+            };
+            writeln!(commands, "{}) printf %s {command} > command ;;", ticket.job).expect("a text takes all");
         }
         Ok(format!(
             r#"{interpreter}
@@ -112,6 +117,7 @@ done
 for job in {}; do
     [ -d "$job" ] || continue
     mark=
+    [ ! -e "$job/lost" ] || mark=lost
     [ ! -e "$job/late" ] || mark=late
     [ ! -e "$job/cancelled" ] || mark=cancelled
     code= verdict=
@@ -177,7 +183,7 @@ fi
 
 /// What a job needs, in Slurm's words.
 fn needs(resources: &Resources) -> impl Iterator<Item = String> + use<> {
-    let Resources { nodes, cpus, memory, gpus, gpu_type, time } = resources;
+    let Resources { nodes, cpus, memory, gpus, gpu_type, time, .. } = resources;
     let mut needs =
         vec![format!("--nodes={nodes}"), "--ntasks-per-node=1".to_owned(), format!("--cpus-per-task={cpus}")];
     needs.extend(memory.map(|bytes| format!("--mem={}M", bytes.div_ceil(1 << 20))));

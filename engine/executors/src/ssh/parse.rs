@@ -8,7 +8,9 @@ use crate::{End, State, States, Ticket};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Survey {
     /// How many of our jobs have not ended.
-    pub(super) unfinished: usize,
+    pub(super) unfinished: u32,
+    /// How many GPUs these asked for.
+    pub(super) gpus: u32,
     /// The jobs of the batch that was asked for.
     pub(super) jobs: BTreeSet<u32>,
 }
@@ -20,7 +22,10 @@ pub(super) fn survey(answer: &[u8]) -> Option<Survey> {
     for line in text.lines() {
         match line.split_once(' ')? {
             ("has", job) => drop(jobs.insert(job.parse().ok()?)),
-            ("unfinished", count) => return Some(Survey { unfinished: count.parse().ok()?, jobs }),
+            ("unfinished", counts) => {
+                let (unfinished, gpus) = counts.split_once(' ')?;
+                return Some(Survey { unfinished: unfinished.parse().ok()?, gpus: gpus.parse().ok()?, jobs });
+            }
             _ => return None,
         }
     }
@@ -51,12 +56,7 @@ fn state(line: &str, host: &str) -> Option<(Ticket, State)> {
         (_, _, "-") => State::Running { host: Some(host.to_owned()) },
         (_, "cancelled", _) => ended(End::Cancelled),
         (_, "late", _) => ended(End::TimedOut),
-        (_, _, code) => ended(match code.parse().ok()? {
-            code @ 0..=128 => End::Exited { code },
-            // So a shell tells of a signal.
-            code @ 129..=192 => End::Killed { signal: code - 128 },
-            code => End::Exited { code },
-        }),
+        (_, _, code) => ended(End::of_code(code.parse().ok()?)),
     };
     Some((ticket, state))
 }
@@ -91,10 +91,10 @@ mod tests {
     #[test]
     fn a_survey_that_broke_off_is_none() {
         assert_eq!(
-            survey(b"has 3\nunfinished 2\n"),
-            Some(Survey { unfinished: 2, jobs: BTreeSet::from([3]) })
+            survey(b"has 3\nunfinished 2 5\n"),
+            Some(Survey { unfinished: 2, gpus: 5, jobs: BTreeSet::from([3]) })
         );
         assert_eq!(survey(b"has 3\n"), None);
-        assert_eq!(survey(b"Welcome!\nunfinished 2\n"), None);
+        assert_eq!(survey(b"Welcome!\nunfinished 2 5\n"), None);
     }
 }

@@ -23,21 +23,25 @@ impl Scripts {
         Ok(Self { jobs })
     }
 
-    /// How many of our jobs are unfinished here, and which of this batch there are.
+    /// How many of our jobs are unfinished here, how many GPUs these asked for, and which of this batch there are.
     pub(super) fn survey(&self, batch: &BatchId) -> String {
         let jobs = &self.jobs;
         format!(
             r#"{jobs}
 {BEGAN}
-unfinished=0
+unfinished=0 gpus=0
 for job in "$jobs"/*; do
-    [ -d "$job" ] || continue
+    [ -d "$job" ] && [ -e "$job/keeper" ] || continue
     case "$job" in */{batch}.*) echo "has ${{job##*.}}" ;; esac
-    [ ! -e "$job/ended" ] && [ -e "$job/alive" ] || continue
-    read -r pid since < "$job/alive"
-    [ "$(began "$pid")" != "$since" ] || unfinished=$((unfinished + 1))
+    [ ! -e "$job/ended" ] || continue
+    if [ -e "$job/alive" ]; then
+        read -r pid since < "$job/alive"
+        [ "$(began "$pid")" = "$since" ] || continue
+    fi
+    unfinished=$((unfinished + 1))
+    [ ! -e "$job/gpus" ] || {{ read -r count < "$job/gpus" && gpus=$((gpus + count)); }}
 done
-echo "unfinished $unfinished""#
+echo "unfinished $unfinished $gpus""#
         )
     }
 
@@ -45,6 +49,7 @@ echo "unfinished $unfinished""#
     pub(super) fn submit(&self, batch: &Batch, places: &[u32]) -> Result<String, ExecutorError> {
         let jobs = &self.jobs;
         let time = batch.resources.time.map_or(0, |time| time.as_secs().max(1));
+        let gpus = batch.resources.gpus;
         let mut script = format!("trap '' HUP\n{jobs}\numask 077\nmkdir -p \"$jobs\" || return 1\n");
         for job in places {
             let name = format!("{}.{job}", batch.id);
@@ -54,7 +59,7 @@ echo "unfinished $unfinished""#
                 script,
                 r#"if [ ! -e "$jobs/{name}" ]; then
     new="$jobs/.{name}.$$"
-    mkdir "$new" && printf %s {keeper} > "$new/keeper" && printf %s {command} > "$new/command" || return 1
+    mkdir "$new" && printf %s {keeper} > "$new/keeper" && printf %s {command} > "$new/command" && echo {gpus} > "$new/gpus" || return 1
     mv -T "$new" "$jobs/{name}" 2>/dev/null || {{ rm -rf "$new"; [ -e "$jobs/{name}" ] || return 1; }}
     [ -e "$new" ] || setsid sh "$jobs/{name}/keeper" "$jobs/{name}" {time} < /dev/null > /dev/null 2>&1 &
 fi

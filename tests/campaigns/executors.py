@@ -1,0 +1,33 @@
+"""The campaign of engines that take too long to get for the test command: the ignored tests of the executors, played on the real ones."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+RESULT = re.compile(r"^test (\S+) \.\.\. (ok|FAILED)$", re.MULTILINE)
+
+
+def need():
+    """What is missing for them; nothing if all is there."""
+    if sys.platform != "linux":
+        return "the engines run on Linux only"
+    if os.geteuid() != 0:
+        return "only root can start the engines"
+    return None
+
+
+def kubernetes(campaign):
+    """Everything that is tried on a real control plane, which is built first if it never was."""
+    command = ["cargo", "test", "--release", "--locked", "-p", "tidemill-executors", "--", "--ignored", "kubernetes"]
+    answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    results = RESULT.findall(answer.stdout)
+    if not results:
+        raise RuntimeError(f"{' '.join(command)} ended with {answer.returncode}\n{answer.stdout[-4000:]}")
+    for name, result in results:
+        campaign.count("tests played")
+        if result != "ok":
+            campaign.findings.append({"series": "kubernetes", "point": name, "kind": "failed", "text": answer.stdout[-4000:]})
+            print(f"\n{campaign.name}: FOUND a test that failed, {name}\n{answer.stdout[-4000:]}", flush=True)
