@@ -135,6 +135,11 @@ impl Context {
         }
     }
 
+    /// The project with this root, whatever lies above it.
+    pub(crate) fn project_at(&self, root: Utf8PathBuf) -> Result<Project, CliError> {
+        self.open(root)
+    }
+
     /// The project of the working folder, or why it cannot be opened; none if there is none.
     pub(crate) fn project_if_any(&self) -> Result<Option<Result<Project, EngineError>>, CliError> {
         let located = || project::locate(&self.folder, None).ok().map(|located| located.root);

@@ -69,6 +69,9 @@ pub(crate) enum CliError {
     /// Standard output could not be written.
     #[error("cannot write to standard output")]
     Output(#[from] io::Error),
+    /// A worker has no report to give.
+    #[error(transparent)]
+    Worker(#[from] tidemill_engine::remote::WorkerError),
     /// Tidemill itself could not be set up on this machine.
     #[error("cannot {action}")]
     Setup {
@@ -116,9 +119,11 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } | Self::Pipeline(_) | Self::NotStarted { .. } | Self::Dvc(_) => Exit::Usage,
-            Self::Project(ProjectError::Io { .. }) | Self::Page(_) | Self::Output(_) | Self::Setup { .. } => {
-                Exit::Infrastructure
-            }
+            Self::Project(ProjectError::Io { .. })
+            | Self::Page(_)
+            | Self::Output(_)
+            | Self::Worker(_)
+            | Self::Setup { .. } => Exit::Infrastructure,
             Self::Project(_) => Exit::Usage,
             Self::Engine(error) => error.kind().into(),
             Self::File { source, .. } => match source.kind() {
@@ -143,6 +148,7 @@ impl CliError {
             | Self::NotStarted { .. }
             | Self::Page(_)
             | Self::Output(_)
+            | Self::Worker(_)
             | Self::Setup { .. } => None,
         }
     }

@@ -26,7 +26,10 @@ const START: &str = examples![
 
 /// The commands by what they are for, as `--help` lists them.
 const GROUPS: [(&str, &[&str]); 3] = [
-    ("Make and run pipelines", &["init", "check", "plan", "run", "debug", "verify", "serve"]),
+    (
+        "Make and run pipelines",
+        &["init", "check", "plan", "run", "status", "attach", "cancel", "debug", "verify", "serve"],
+    ),
     (
         "See what happened, and why",
         &[
@@ -45,7 +48,19 @@ const GROUPS: [(&str, &[&str]); 3] = [
     ),
     (
         "Manage",
-        &["models", "cache", "push", "pull", "store", "doctor", "schema", "completions", "man", "help"],
+        &[
+            "models",
+            "cache",
+            "push",
+            "pull",
+            "store",
+            "executors",
+            "doctor",
+            "schema",
+            "completions",
+            "man",
+            "help",
+        ],
     ),
 ];
 

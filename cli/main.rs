@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     match arguments.next().as_deref().and_then(|first| first.to_str()) {
         Some("warden") => tidemill_engine::process::warden_main(),
         Some("step") => command::step::main(arguments.next()),
+        Some("worker") => command::worker::main().into(),
         _ => for_people().into(),
     }
 }
@@ -85,6 +86,9 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit, CliError> {
         Command::Init(args) => command::init::run(context, args),
         Command::Run(args) => command::run::run(context, args),
         Command::Plan(args) => command::plan::run(context, args),
+        Command::Status(args) => command::status::run(context, args),
+        Command::Attach(args) => command::attach::run(context, args),
+        Command::Cancel(args) => command::cancel::run(context, args),
         Command::Explain(args) => command::explain::run(context, args),
         Command::Check(args) => command::check::run(context, args),
         Command::ExplainError(args) => command::explain_error::run(context, args),
@@ -102,6 +106,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit, CliError> {
         Command::Push(args) => command::push::run(context, args),
         Command::Pull(args) => command::pull::run(context, args),
         Command::Store(args) => command::store::run(context, args),
+        Command::Executors(args) => command::executors::run(context, args),
         Command::Cache(args) => command::cache::run(context, args),
         Command::Doctor(args) => command::doctor::run(context, args),
         Command::Models(args) => command::models::run(context, args),

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tidemill_engine::executors::Executors;
 use tidemill_engine::graph;
 use tidemill_engine::interface::Catalog;
 use tidemill_engine::spec::{Code, Diagnostic, Example, LoadRequest, explained, schema};
@@ -115,7 +116,8 @@ fn every_example_of_the_language_is_accepted() {
 /// What is wrong with the text of a pipeline.
 fn problems(text: &str, catalog: &dyn Catalog) -> Vec<Diagnostic> {
     let file = camino::Utf8Path::new("/example/pipeline.toml");
-    let request = LoadRequest { file, text, set: &[], params_files: &[], catalog };
+    let request =
+        LoadRequest { file, text, set: &[], params_files: &[], catalog, executors: Executors::none() };
     graph::load(&request).err().map(|wrong| wrong.items).unwrap_or_default()
 }
 

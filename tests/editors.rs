@@ -50,9 +50,9 @@ fn mistakes_are_shown_with_their_place() {
         ("matrix.algorithm = [", "matrices.algorithm = [", "pipeline.toml:61:1", "'matrices' was unexpected"),
         (
             "stage = \"train\"",
-            "retries = \"two\"",
+            "network = \"two\"",
             "pipeline.toml:60:11",
-            "\"two\" is not of type \"integer\"",
+            "\"two\" is not of type \"boolean\"",
         ),
     ] {
         assert!(text.contains(right), "{right}");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const CRATES: [&str; 7] = ["cache", "cache/store", "engine/executors", "engine", "steps", "server", "."];
 
 /// The rooms of the engine; each may know those before it only. First the vocabulary, then the way of the data.
-const ROOMS: [&str; 36] = [
+const ROOMS: [&str; 40] = [
     "few",
     "keep",
     "sandbox",
@@ -15,6 +15,7 @@ const ROOMS: [&str; 36] = [
     "name",
     "interface",
     "failure",
+    "retries",
     "event",
     "process",
     "effects",
@@ -23,11 +24,13 @@ const ROOMS: [&str; 36] = [
     "record",
     "error",
     "withdrawn",
+    "policy",
+    "executors",
     "spec",
     "graph",
-    "policy",
     "store",
     "project",
+    "gpus",
     "load",
     "plan",
     "schedule",
@@ -43,6 +46,7 @@ const ROOMS: [&str; 36] = [
     "debug",
     "repeat",
     "doctor",
+    "trial",
     "fuzz",
 ];
 

@@ -41,6 +41,9 @@ mod tampered;
 mod team_store;
 mod undeclared;
 
+// Elsewhere.
+mod executors;
+
 // What goes wrong.
 mod damaged_records;
 mod debug;

@@ -170,6 +170,53 @@ fn looking_after_the_cache() {
 }
 
 #[test]
+fn what_goes_on() {
+    let project = project();
+    project.file("tidemill.toml", "[executors.gpu]\nkind = \"slurm\"\n");
+    answers!(project, "status", @r#"
+    $ tidemill status
+    nothing goes on
+    -- exit code 0
+    "#);
+    answers!(project, "attach", @r#"
+    $ tidemill attach
+
+      ran  say  [duration]  has not run yet
+                shout  [duration]  has not run yet
+      metrics  say: length 5
+      published out/loud.txt  (shout.loud)
+
+    done: 2 steps executed, 0 cached, [duration]  [run]
+    -- stderr
+    run [run] of story, 2 steps
+      run  say  has not run yet
+      done  say  [duration]
+      run  shout  has not run yet
+      done  shout  [duration]
+      publish  shout  loud to out/loud.txt
+    -- exit code 0
+    "#);
+    answers!(project, "cancel last", @r#"
+    $ tidemill cancel last
+    run [run] has ended, and left nothing on executors
+    -- exit code 0
+    "#);
+    answers!(project, "executors list", @r#"
+    $ tidemill executors list
+    local  this machine
+    gpu  slurm
+    -- exit code 0
+    "#);
+    answers!(project, "executors test gpu", @r#"
+    $ tidemill executors test gpu
+    ok  settings  [duration]  slurm
+    no  store  [duration]  there is none that takes what steps read
+    help: name one in tidemill.toml, for both sides to reach: `[store]` with `url = "s3://bucket/prefix"`, or a folder that they share, `url = "file:///shared/store"`; it must be writable
+    -- exit code 4
+    "#);
+}
+
+#[test]
 fn settling_in() {
     let project = Project::new();
     answers!(project, "completions fish", @r#"
@@ -179,7 +226,7 @@ fn settling_in() {
     "#);
     answers!(project, "man pages", @r#"
     $ tidemill man pages
-    pages: 44 pages
+    pages: 50 pages
     -- exit code 0
     "#);
     answers!(project, "schema -o pipeline.schema.json", @r#"

@@ -1,16 +1,20 @@
 //! The commands, one file each: the arguments, whose comments are the help, and `run`, which asks the engine for one thing
 //! and hands the answer to the [`crate::ui`].
 
+pub(crate) mod attach;
 pub(crate) mod cache;
 mod cache_gc;
 mod cache_pin;
 pub(crate) mod cache_quarantine;
 pub(crate) mod cache_verify;
+pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod comparing;
 pub(crate) mod completions;
 pub(crate) mod debug;
+pub(crate) mod detach;
 pub(crate) mod doctor;
+pub(crate) mod executors;
 pub(crate) mod explain;
 pub(crate) mod explain_error;
 pub(crate) mod get;
@@ -31,6 +35,8 @@ pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod show;
+pub(crate) mod status;
 pub(crate) mod step;
 pub(crate) mod store;
 pub(crate) mod verify;
+pub(crate) mod worker;

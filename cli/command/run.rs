@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use tidemill_engine::event::Subscriber;
 use tidemill_engine::graph::Graph;
+use tidemill_engine::name::RunId;
 use tidemill_engine::{Cancellation, RunOptions, RunSummary};
 
-use super::plan;
+use super::{detach, plan};
 use crate::args::{Output, PipelineArgs, SelectionArgs};
 use crate::context::Context;
 use crate::error::CliError;
@@ -29,6 +30,7 @@ use crate::ui::{Ui, json};
     "tidemill run" => "run the pipeline of this folder: only what changed is executed",
     "tidemill run diabetes --set ridge.alpha=1.0" => "run the pipeline of this name with another value of a parameter",
     "tidemill run --from train --until evaluate" => "execute only train, evaluate and what lies between them",
+    "tidemill run --detach" => "start it in the background: it goes on when the terminal is closed",
     "tidemill run --keep-going --jobs 4" => "four steps at a time, and on with the others if one fails",
 ])]
 pub(crate) struct Args {
@@ -45,6 +47,12 @@ pub(crate) struct Args {
     /// Say what would run, and why, and run nothing: the same as `plan`.
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
+    /// Start the run in the background, and print its id: `attach` watches it, `cancel` stops it.
+    #[arg(long, conflicts_with_all = ["dry_run", "output"])]
+    pub(crate) detach: bool,
+    /// The id that the run gets: for who starts it in the background.
+    #[arg(long, value_name = "RUN", hide = true)]
+    pub(crate) as_run: Option<String>,
     /// How to show the run while it goes on. On a terminal live, else plain.
     #[arg(long, value_name = "FORM", value_enum, conflicts_with_all = ["quiet", "json", "dry_run"])]
     pub(crate) output: Option<Output>,
@@ -94,7 +102,12 @@ fn execute(context: &Context, args: &Args, output: Output) -> Result<Exit, CliEr
         plan::show(context, &project, &graph, &selection, shown)?;
         return Ok(Exit::Done);
     }
+    if args.detach {
+        return detach::start(context, &project);
+    }
+    let id = args.as_run.as_deref().map(RunId::new).transpose();
     let options = RunOptions {
+        id: id.map_err(|error| CliError::usage(error.to_string()))?,
         selection,
         jobs: args.jobs.map(NonZero::get),
         keep_going: args.keep_going,

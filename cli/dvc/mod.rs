@@ -29,6 +29,7 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
+use tidemill_engine::executors::Executors;
 use tidemill_engine::graph::{self, Graph};
 use tidemill_engine::name::PipelineName;
 use tidemill_engine::project::PIPELINE_FILE;
@@ -272,7 +273,14 @@ impl Translator<'_> {
 
 fn load(file: &Utf8Path, text: &str) -> Result<Graph, Diagnostics> {
     let catalog = tidemill_steps::catalog();
-    graph::load(&LoadRequest { file, text, set: &[], params_files: &[], catalog: catalog.as_ref() })
+    graph::load(&LoadRequest {
+        file,
+        text,
+        set: &[],
+        params_files: &[],
+        catalog: catalog.as_ref(),
+        executors: Executors::none(),
+    })
 }
 
 /// The parameters that commands refer to.

@@ -85,6 +85,7 @@ mod tests {
                 set: &[],
                 params_files: &[],
                 catalog: catalog.as_ref(),
+                executors: tidemill_engine::executors::Executors::none(),
             };
             let graph = tidemill_engine::graph::load(&request);
             assert!(graph.is_ok(), "{template:?}: {:#?}", graph.err());

@@ -7,6 +7,7 @@ use tidemill_engine::event::{Event, GpuUse, Pulse, Sample};
 use tidemill_engine::name::StepId;
 
 use super::columns::{Line, left, right, width};
+use super::plain::fares;
 use super::screen::Size;
 use super::style::{Paint, Tone};
 use super::text::{about, clean, clock, size};
@@ -39,6 +40,7 @@ pub(crate) struct Board {
 #[derive(Debug)]
 struct Running {
     since: Instant,
+    /// Why it runs, or how it fares elsewhere.
     reason: String,
     sample: Option<Sample>,
 }
@@ -78,6 +80,11 @@ impl Board {
                 let reason = self.reasons.get(step).cloned().unwrap_or_default();
                 self.running.insert(step.clone(), Running { since: now, reason, sample: None });
             }
+            Event::StepElsewhere { step, executor, how, .. } => {
+                if let Some(running) = self.running.get_mut(step) {
+                    running.reason = clean(&fares(executor, how));
+                }
+            }
             Event::StepRetried { step, .. } => {
                 self.running.remove(step);
             }
@@ -99,6 +106,7 @@ impl Board {
             | Event::Gate { .. }
             | Event::Published { .. }
             | Event::StepRead { .. }
+            | Event::StepMeasured { .. }
             | Event::OutputsDropped { .. }
             | Event::Notice { .. } => {}
         }

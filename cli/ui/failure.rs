@@ -1,7 +1,7 @@
 //! What a person needs after a failure: what happened, the end of the log, where the rest is, and what to do.
 
 use camino::Utf8Path;
-use tidemill_engine::failure::{Failure, InfraFailure, StepFailure};
+use tidemill_engine::failure::{Failure, InfraFailure, Memory, StepFailure};
 use tidemill_engine::record::{FailedStep, Recap, RunRecord};
 
 use super::style::{Paint, Tone};
@@ -25,10 +25,19 @@ const NAMED: usize = 6;
 pub(crate) fn describe(failure: &Failure) -> String {
     match failure {
         Failure::Cancelled => "it was stopped".to_owned(),
-        Failure::Infrastructure(
-            InfraFailure::Storage { message } | InfraFailure::SupervisorLost { message },
-        ) => message.clone(),
+        Failure::Infrastructure(failure) => match failure {
+            InfraFailure::Storage { message } | InfraFailure::SupervisorLost { message } => message.clone(),
+            InfraFailure::Preempted { executor } => {
+                format!("it had to make room for another job on {executor}")
+            }
+            InfraFailure::Lost { executor, message } => format!("it was lost on {executor}: {message}"),
+            InfraFailure::NotTaken { executor, reason, .. } => {
+                format!("{executor} does not take it: {reason}")
+            }
+        },
         Failure::Step(failure) => match failure {
+            StepFailure::OutOfMemory { of: Memory::System } => "it ran out of memory".to_owned(),
+            StepFailure::OutOfMemory { of: Memory::Gpu } => "it ran out of the memory of a GPU".to_owned(),
             StepFailure::Exit { code } => format!("exit code {code}"),
             StepFailure::Signal { signal } => format!("ended by {}", signal_name(*signal)),
             StepFailure::TimedOut { seconds } => {

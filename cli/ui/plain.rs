@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use tidemill_engine::event::{Condition, Event, Pulse, Sample, SkipReason, Stamped};
+use tidemill_engine::event::{Condition, Elsewhere, Event, Pulse, Sample, SkipReason, Stamped};
 use tidemill_engine::failure::{Failure, FailureReport};
 use tidemill_engine::graph::Graph;
-use tidemill_engine::name::StepId;
+use tidemill_engine::name::{ExecutorName, StepId};
 
 use super::board::{cores, gpus};
 use super::columns::cut;
@@ -77,7 +77,14 @@ impl Lines {
         Self::of_width(steps, width, place, paint, loudness)
     }
 
-    fn of_width(steps: usize, width: usize, place: Place, paint: Paint, loudness: Loudness) -> Self {
+    /// Lines for a run of so many steps, the longest id of which is so long.
+    pub(crate) fn of_width(
+        steps: usize,
+        width: usize,
+        place: Place,
+        paint: Paint,
+        loudness: Loudness,
+    ) -> Self {
         let list_cached = steps < MANY_STEPS || loudness == Loudness::Detailed;
         let (width, reasons) = (width.min(WIDEST), BTreeMap::new());
         let (told, stopped) = (BTreeMap::new(), BTreeSet::new());
@@ -165,6 +172,7 @@ impl Lines {
                 let text = format!("{}{same}{}", duration(usage.wall_ms), reason.unwrap_or_default());
                 Some(self.step(Tone::Good, "done", step, &text))
             }
+            Event::StepElsewhere { step, executor, how, .. } => self.elsewhere(step, executor, how),
             Event::StepRetried { step, report, wait_ms, .. } => {
                 self.reasons.insert(step.clone(), "another attempt".to_owned());
                 let text = format!("{}; again in {}", describe(&report.failure), duration(*wait_ms));
@@ -190,8 +198,25 @@ impl Lines {
                 Some(format!("{word} {}", clean(message)))
             }
             Event::Metrics { step, values, .. } => self.metrics(step, values),
-            Event::OutputsDropped { .. } | Event::RunFinished { .. } => None,
+            Event::OutputsDropped { .. } | Event::StepMeasured { .. } | Event::RunFinished { .. } => None,
         }
+    }
+
+    /// How an attempt fares that is made elsewhere: on a screen only what needs a word, the rest stands below.
+    fn elsewhere(&self, step: &StepId, executor: &ExecutorName, how: &Elsewhere) -> Option<String> {
+        let is_worth_it = matches!(how, Elsewhere::Adopted { .. } | Elsewhere::Unreachable { .. });
+        if self.place == Place::Screen && !is_worth_it {
+            return None;
+        }
+        let (tone, word) = match how {
+            Elsewhere::Adopted { .. } => (Tone::Good, "adopted"),
+            Elsewhere::Submitted { .. } => (Tone::Faint, "sent"),
+            Elsewhere::Waiting { .. } => (Tone::Faint, "waiting"),
+            Elsewhere::Running { .. } => (Tone::Busy, "running"),
+            Elsewhere::Unreachable { .. } => (Tone::Warn, "cut off"),
+            Elsewhere::Reachable => (Tone::Good, "reached"),
+        };
+        Some(self.step(tone, word, step, &fares(executor, how)))
     }
 
     fn failed(&mut self, step: &StepId, report: &FailureReport) -> String {
@@ -247,6 +272,24 @@ impl Lines {
             true => format!("{word} {step}"),
             false => format!("{word} {step:<width$}  {text}", width = self.width),
         }
+    }
+}
+
+/// How an attempt fares that is made elsewhere: `on gpu, at node-7`.
+pub(crate) fn fares(executor: &ExecutorName, how: &Elsewhere) -> String {
+    match how {
+        Elsewhere::Adopted { run } => {
+            format!("run {run} has sent it to {executor}; it is followed from here")
+        }
+        Elsewhere::Submitted { job } => format!("to {executor}, as {job}"),
+        Elsewhere::Waiting { reason: Some(reason) } => format!("on {executor}: {reason}"),
+        Elsewhere::Waiting { reason: None } => format!("on {executor}"),
+        Elsewhere::Running { host: Some(host) } => format!("on {executor}, at {host}"),
+        Elsewhere::Running { host: None } => format!("on {executor}"),
+        Elsewhere::Unreachable { reason } => {
+            format!("{executor} cannot be reached ({reason}); what runs there goes on, and it is asked again")
+        }
+        Elsewhere::Reachable => format!("{executor} answers again"),
     }
 }
 

@@ -187,6 +187,20 @@ pub enum EngineError {
         /// Why it would run.
         reason: String,
     },
+    /// An executor cannot be used.
+    #[error("the executor {name} cannot be used: {reason}")]
+    Executor {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Steps run elsewhere, and there is no store through which their data could travel.
+    #[error("steps run on the executor {name}, and there is no store that takes what they read")]
+    ExecutorWithoutStore {
+        /// The executor.
+        name: String,
+    },
     /// A step asks for more than this machine has.
     #[error("step {step} asks for {wanted}, and this machine has {available}")]
     TooLarge {
@@ -292,6 +306,11 @@ impl EngineError {
             ),
             Self::State { .. } => Some(
                 "name a folder of its own: absolute, relative to the project's root, or below `~/`"
+                    .to_owned(),
+            ),
+            Self::ExecutorWithoutStore { .. } => Some(
+                "name one in tidemill.toml, for both sides to reach: `[store]` with `url = \"s3://bucket/prefix\"`, or \
+                 a folder that they share, `url = \"file:///shared/store\"`; it must be writable"
                     .to_owned(),
             ),
             Self::NotReady { needed, .. } => {

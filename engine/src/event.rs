@@ -9,7 +9,7 @@ use tidemill_cache::{Artifact, Key};
 pub use tidemill_cache::Usage;
 
 use crate::failure::FailureReport;
-use crate::name::{AttemptId, PipelineName, RunId, StepId};
+use crate::name::{AttemptId, ExecutorName, PipelineName, RunId, StepId};
 
 /// The version of the stream; it rises when an old reader would misunderstand.
 pub const VERSION: u32 = 1;
@@ -92,6 +92,17 @@ pub enum Event {
         /// Where its log grows.
         log: String,
     },
+    /// How an attempt fares that is made on an executor. Told after it began, each time that something changed.
+    StepElsewhere {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// The executor.
+        executor: ExecutorName,
+        /// How it fares.
+        how: Elsewhere,
+    },
     /// An attempt failed and another one follows.
     StepRetried {
         /// The step.
@@ -111,6 +122,15 @@ pub enum Event {
         attempt: AttemptId,
         /// What it read.
         reads: Undeclared,
+    },
+    /// What an attempt used while it ran, if it ran for long. Told before its end.
+    StepMeasured {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// In order of time.
+        points: Vec<UsagePoint>,
     },
     /// A step gave its result.
     StepSucceeded {
@@ -198,6 +218,54 @@ pub enum Event {
         /// How many steps ended in which way.
         counts: Counts,
     },
+}
+
+/// What an attempt used at one moment, as far as the machine that it ran on tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct UsagePoint {
+    /// When, in milliseconds from its begin.
+    pub at_ms: u64,
+    /// How many cores its processes kept busy since the point before.
+    pub cores: Option<f64>,
+    /// Their resident memory, in bytes.
+    pub memory: Option<u64>,
+    /// How much of the time a kernel ran on its GPUs, in percent, on average.
+    pub gpu_busy: Option<f64>,
+    /// Memory in use on its GPUs, in bytes.
+    pub gpu_memory: Option<u64>,
+}
+
+/// How an attempt fares that is made on an executor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub enum Elsewhere {
+    /// It had been handed in by a run that is dead, and is followed from now on.
+    Adopted {
+        /// That run.
+        run: RunId,
+    },
+    /// The executor has it.
+    Submitted {
+        /// Its name there.
+        job: String,
+    },
+    /// It waits for its turn there.
+    Waiting {
+        /// What for, in the executor's words.
+        reason: Option<String>,
+    },
+    /// It runs.
+    Running {
+        /// On which machine.
+        host: Option<String>,
+    },
+    /// The executor cannot be reached: it is asked again, for as long as it takes.
+    Unreachable {
+        /// Why.
+        reason: String,
+    },
+    /// The executor is reached again.
+    Reachable,
 }
 
 /// What an attempt read that its step did not declare.

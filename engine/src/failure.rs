@@ -29,6 +29,11 @@ pub enum StepFailure {
         /// Its number.
         signal: i32,
     },
+    /// It took more memory than there was for it.
+    OutOfMemory {
+        /// Whose.
+        of: Memory,
+    },
     /// It ran longer than its `timeout`.
     TimedOut {
         /// The limit in seconds.
@@ -74,6 +79,16 @@ pub enum StepFailure {
     },
 }
 
+/// Whose memory was not enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Memory {
+    /// The machine's, or as much of it as the step may have.
+    System,
+    /// A GPU's.
+    Gpu,
+}
+
 /// The machine's fault: another try may succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "what")]
@@ -82,6 +97,27 @@ pub enum InfraFailure {
     Storage {
         /// What failed on what, in a sentence for people.
         message: String,
+    },
+    /// An attempt elsewhere had to make room for another one.
+    Preempted {
+        /// The executor.
+        executor: String,
+    },
+    /// The machine that an attempt ran on is gone, or its executor lost the attempt.
+    Lost {
+        /// The executor.
+        executor: String,
+        /// What is known, in a sentence for people.
+        message: String,
+    },
+    /// An executor does not take an attempt: a quota, a partition that is not there, an image that cannot be fetched.
+    NotTaken {
+        /// The executor.
+        executor: String,
+        /// Why, in its own words.
+        reason: String,
+        /// Whether it may take it another time.
+        passing: bool,
     },
     /// The process that starts and watches the steps is gone.
     SupervisorLost {

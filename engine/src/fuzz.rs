@@ -3,6 +3,7 @@
 
 use camino::Utf8Path;
 
+use crate::executors::Executors;
 use crate::graph;
 use crate::interface::Catalog;
 use crate::spec::{Diagnostics, LoadRequest, split};
@@ -11,7 +12,16 @@ use crate::spec::{Diagnostics, LoadRequest, split};
 pub fn pipeline(bytes: &[u8], catalog: &dyn Catalog) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let file = Utf8Path::new("/nowhere/at/all/pipeline.toml");
-    let read = || graph::load(&LoadRequest { file, text, set: &[], params_files: &[], catalog });
+    let read = || {
+        graph::load(&LoadRequest {
+            file,
+            text,
+            set: &[],
+            params_files: &[],
+            catalog,
+            executors: Executors::none(),
+        })
+    };
     match (read(), read()) {
         (Ok(graph), Ok(again)) => {
             let keys = |graph: &graph::Graph| -> Vec<String> {

@@ -8,6 +8,7 @@ use tidemill_cache::{Digest, Key, Roots};
 
 use crate::effects::Effects;
 use crate::error::EngineError;
+use crate::execute::checkpoints;
 use crate::name::RunId;
 use crate::pin::{Pinned, pinned_contents, pins};
 use crate::policy::{KEPT_RUNS, Policy};
@@ -17,7 +18,7 @@ use crate::registry::Registry;
 use crate::withdrawn::Quarantines;
 
 /// What garbage collection keeps: what pins and kept runs refer to, runs that live, the last effects, every registered model, and
-/// what the policy says. Contents that were quarantined are kept by none of these: only by a result that counts.
+/// what the policy says; the newest checkpoints too. Contents that were quarantined are kept by none of these: only by a result that counts.
 ///
 /// # Errors
 /// If the records cannot be read.
@@ -51,6 +52,7 @@ pub fn roots(project: &Project, policy: Policy) -> Result<Roots, EngineError> {
         }
     }
     found.keys.extend(Effects::below(project.state()).keys()?);
+    found.keys.extend(checkpoints(project.state()));
     found.digests.extend(Registry::at(project.state()).roots()?);
     // The registry has its own copies of its models.
     let bad = Quarantines::below(project.state()).bad_contents(project.cache())?;

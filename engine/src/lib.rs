@@ -11,11 +11,13 @@ pub mod error;
 pub mod event;
 pub mod exchange;
 pub mod execute;
+pub mod executors;
 pub mod failure;
 pub mod few;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod garbage;
+mod gpus;
 pub mod graph;
 pub mod interface;
 pub mod keep;
@@ -33,12 +35,14 @@ pub mod remote;
 pub mod repair;
 pub mod repeat;
 pub mod repeats;
+pub mod retries;
 pub mod run;
 pub mod sandbox;
 pub mod schedule;
 pub mod spec;
 pub mod store;
 mod suggest;
+pub mod trial;
 pub mod withdrawn;
 
 pub use error::{EngineError, ErrorKind};

@@ -54,6 +54,7 @@ pub fn load(project: &Project, file: &Utf8Path, overrides: &Overrides) -> Result
         set: &overrides.set,
         params_files: &params_files,
         catalog: project.catalog(),
+        executors: project.executors(),
     };
     let name = name(project, &request);
     if let Some(graph) = graph::stashed(project.cache(), &name, &request) {
@@ -76,6 +77,7 @@ fn name(project: &Project, request: &LoadRequest<'_>) -> Digest {
     };
     add(project.program_stamp());
     add(request.file.as_str().as_bytes());
+    add(request.executors.fingerprint().as_bytes());
     for (name, value) in request.set {
         add(b"set");
         add(name.as_bytes());

@@ -118,6 +118,8 @@ names! {
     EndpointName;
     /// The name of a pin.
     PinName;
+    /// The name of an executor.
+    ExecutorName;
 }
 
 /// The id of a step in the expanded graph: its name, and its matrix values in brackets: `train[alpha=0.1,fold=1]`.

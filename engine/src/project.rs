@@ -10,6 +10,7 @@ use serde::Deserialize;
 use tidemill_cache::{Cache, IgnoreRules, Sharing};
 
 use crate::error::EngineError;
+use crate::executors::Executors;
 use crate::interface::Catalog;
 use crate::name::PipelineName;
 use crate::policy::{CacheTable, Policy, parse_duration};
@@ -53,6 +54,7 @@ pub struct Project {
     publishes_links: bool,
     sandbox: Sandbox,
     store: Option<ProjectStore>,
+    executors: Arc<Executors>,
     policy: Policy,
     program_stamp: Arc<[u8]>,
 }
@@ -63,7 +65,10 @@ impl Project {
     /// # Errors
     /// If the state folder is named wrongly, cannot be made, or was written by a newer version.
     pub fn open(settings: Settings) -> Result<Self, EngineError> {
-        let ProjectFile { project: configured, cache: table, store } = configured(&settings.root)?;
+        let ProjectFile { project: configured, cache: table, store, executors } = configured(&settings.root)?;
+        let executors = Executors::read(executors).map_err(|message| EngineError::ProjectFile {
+            message: format!("{} cannot be used: {message}", settings.root.join(PROJECT_FILE)),
+        })?;
         let named = match &settings.state {
             Some(state) => Some((state.clone(), "TIDEMILL_STATE")),
             None => configured.state.map(|state| (state, PROJECT_FILE)),
@@ -89,6 +94,7 @@ impl Project {
             publishes_links,
             sandbox: configured.sandbox,
             store,
+            executors: Arc::new(executors),
             policy: table.policy(),
             program_stamp,
         })
@@ -116,6 +122,12 @@ impl Project {
     #[must_use]
     pub fn store(&self) -> Option<&ProjectStore> {
         self.store.as_ref().filter(|store| store.is_used())
+    }
+
+    /// Where steps may run beside this machine.
+    #[must_use]
+    pub fn executors(&self) -> &Executors {
+        &self.executors
     }
 
     /// Whether large outputs that cannot be cloned are published as read-only links into the cache.
@@ -170,6 +182,12 @@ impl Project {
     #[must_use]
     pub(crate) fn many_steps(&self) -> usize {
         self.settings.many_steps
+    }
+
+    /// The user's environment.
+    #[must_use]
+    pub(crate) fn environment(&self) -> &BTreeMap<String, String> {
+        &self.settings.environment
     }
 
     /// A variable of the user's environment.
@@ -354,6 +372,8 @@ struct ProjectFile {
     cache: CacheTable,
     #[serde(default)]
     store: StoreTable,
+    #[serde(default)]
+    executors: toml::Table,
 }
 
 #[derive(Deserialize)]

@@ -10,9 +10,9 @@ pub use tidemill_store::{LevelStatus, Progress, Pushed, Pushing, Status, StoreEr
 use crate::error::EngineError;
 
 /// Where the address of the store stands, stronger than the project file.
-const URL: &str = "TIDEMILL_STORE_URL";
+pub(crate) const URL: &str = "TIDEMILL_STORE_URL";
 /// At which level this machine writes, stronger than the project file.
-const LEVEL: &str = "TIDEMILL_STORE_LEVEL";
+pub(crate) const LEVEL: &str = "TIDEMILL_STORE_LEVEL";
 /// What is done with the store, stronger than the project file.
 const ACCESS: &str = "TIDEMILL_STORE_ACCESS";
 

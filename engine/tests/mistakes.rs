@@ -7,6 +7,7 @@ use std::path::Path;
 use camino::Utf8Path;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use tidemill_cache::Document;
+use tidemill_engine::executors::Executors;
 use tidemill_engine::graph::load;
 use tidemill_engine::interface::{
     Catalog, Field, InputPort, Interface, OutputKind, OutputPort, Standing, WithProblem,
@@ -109,6 +110,7 @@ fn every_mistake_is_told_as_it_is_written_down() {
             set: &[],
             params_files: &[],
             catalog: &builtins(),
+            executors: Executors::none(),
         };
         let answer = match load(&request) {
             Ok(_) => panic!("{name} is no mistake"),

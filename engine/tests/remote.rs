@@ -13,7 +13,7 @@ use tidemill_engine::failure::{Failure, StepFailure};
 use tidemill_engine::graph::{Graph, StepIndex};
 use tidemill_engine::name::{AttemptId, RunId};
 use tidemill_engine::plan::{Decision, Foreseen, RunFacts, Selection, foresee_now};
-use tidemill_engine::remote::{Order, OrderError, Report, WorkerError, work};
+use tidemill_engine::remote::{Order, OrderError, Report, Worked, WorkerError, Working, work};
 use tidemill_engine::{Cancellation, Overrides, Project, RunOptions, Settings, load, run};
 
 use crate::support::Nothing;
@@ -22,6 +22,11 @@ use crate::support::Nothing;
 #[test]
 fn warden() {
     let _ = tidemill_engine::process::warden_main();
+}
+
+/// A worker that tells nobody what its step prints.
+fn silent() -> Working {
+    Working { lease_gpus: false, printed: Box::new(|_| {}) }
 }
 
 /// Some machines around one store.
@@ -106,7 +111,7 @@ async fn what_is_made_elsewhere_is_what_would_be_made_here() {
     let here = world.on("here", &[("SAID", "said")]);
     let digest = order(&world, &here).await;
     let there = world.on("there", &[("SAID", "said")]);
-    assert!(work(&there, digest, Vec::new(), &Cancellation::new()).await.unwrap());
+    assert_eq!(work(&there, digest, silent(), &Cancellation::new()).await.unwrap(), Worked::Succeeded);
     // Nobody here has seen it yet.
     let here = world.on("here", &[("SAID", "said")]);
     let report = Report::find(&here, digest).unwrap().unwrap();
@@ -130,12 +135,12 @@ async fn a_machine_that_would_compute_another_key_makes_nothing() {
     world.file("more/b.txt", "more\n");
     let digest = order(&world, &world.on("here", &[("SAID", "said")])).await;
     let there = world.on("there", &[("SAID", "something else")]);
-    assert!(!work(&there, digest, Vec::new(), &Cancellation::new()).await.unwrap());
+    assert_eq!(work(&there, digest, silent(), &Cancellation::new()).await.unwrap(), Worked::Failed);
     let report = Report::find(&world.on("here", &[]), digest).unwrap().unwrap();
     let Failure::Step(StepFailure::NotStarted { reason }) = report.result.unwrap_err().failure else {
         panic!()
     };
-    assert!(reason.contains("its env is not what the key was made of"), "{reason}");
+    assert!(reason.contains("its env (SAID) is not what the key was made of"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +152,8 @@ async fn a_step_that_fails_elsewhere_is_reported_with_what_it_printed() {
     );
     let here = world.on("here", &[]);
     let digest = order(&world, &here).await;
-    assert!(!work(&world.on("there", &[]), digest, Vec::new(), &Cancellation::new()).await.unwrap());
+    let worked = work(&world.on("there", &[]), digest, silent(), &Cancellation::new()).await.unwrap();
+    assert_eq!(worked, Worked::Failed);
     let report = Report::find(&world.on("here", &[]), digest).unwrap().unwrap();
     let failed = report.result.unwrap_err();
     assert_eq!(failed.failure, Failure::Step(StepFailure::Exit { code: 7 }));
@@ -164,7 +170,8 @@ async fn an_order_is_carried_out_once() {
     world.file("here/pipeline.toml", &text);
     let digest = order(&world, &world.on("here", &[])).await;
     for machine in ["there", "there", "elsewhere"] {
-        assert!(work(&world.on(machine, &[]), digest, Vec::new(), &Cancellation::new()).await.unwrap());
+        let worked = work(&world.on(machine, &[]), digest, silent(), &Cancellation::new()).await.unwrap();
+        assert_eq!(worked, Worked::Succeeded);
     }
     assert_eq!(std::fs::read_to_string(&mark).unwrap(), "x\n");
 }
@@ -176,7 +183,7 @@ async fn an_order_is_the_one_that_was_told_or_none() {
     world.file("here/pipeline.toml", "[pipeline]\nname = \"x\"\n[steps.a]\nrun = \"true\"\noutputs.o = { path = \"o\", optional = true }\n");
     let digest = order(&world, &world.on("here", &[])).await;
     let stranger = tidemill_cache::Digest::of(b"another");
-    let asked = work(&world.on("there", &[]), stranger, Vec::new(), &Cancellation::new()).await;
+    let asked = work(&world.on("there", &[]), stranger, silent(), &Cancellation::new()).await;
     assert!(matches!(asked, Err(WorkerError::Order(OrderError::Missing { .. }))), "{asked:?}");
     // Whoever holds the store has put something else into all packs.
     let packs = world.path("store/dev/packs");
@@ -188,6 +195,6 @@ async fn an_order_is_the_one_that_was_told_or_none() {
             std::fs::write(&path, bytes).unwrap();
         }
     }
-    let asked = work(&world.on("there", &[]), digest, Vec::new(), &Cancellation::new()).await;
+    let asked = work(&world.on("there", &[]), digest, silent(), &Cancellation::new()).await;
     assert!(matches!(asked, Err(WorkerError::Order(OrderError::Missing { .. }))), "{asked:?}");
 }

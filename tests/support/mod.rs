@@ -1,6 +1,9 @@
 //! What every story stands on: a project in a closed world, a command's whole answer, waiting for conditions, processes.
 
 mod answer;
+mod clusters;
+#[path = "../../engine/executors/tests/support.rs"]
+mod engines;
 mod faults;
 mod http;
 mod processes;
@@ -10,6 +13,7 @@ mod terminal;
 mod wait;
 
 pub(crate) use answer::{Answer, with_narrow_columns};
+pub(crate) use clusters::{Remote, slurm};
 pub(crate) use faults::Faults;
 pub(crate) use http::ask;
 pub(crate) use processes::{Started, children_of, kill_with_descendants, processes_of, signal};

@@ -268,6 +268,14 @@ impl Remote for Store {
         self.look_up_results(cache, keys);
     }
 
+    fn look_up_again(&self, cache: &Cache, keys: &[Key]) {
+        {
+            let mut session = self.session();
+            session.asked.retain(|asked| !keys.contains(asked));
+        }
+        self.look_up_results(cache, keys);
+    }
+
     fn may_know(&self, key: &Key) -> bool {
         let session = self.session();
         self.inner.settings.access != Access::Off && session.outage.is_none() && !session.asked.contains(key)

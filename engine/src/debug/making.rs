@@ -14,6 +14,7 @@ use crate::execute::{
     write_card,
 };
 use crate::failure::{Failure, InfraFailure};
+use crate::gpus::usable_gpus;
 use crate::graph::{Graph, Step, StepIndex};
 use crate::name::{AttemptId, RunId};
 use crate::plan::{
@@ -22,7 +23,6 @@ use crate::plan::{
 };
 use crate::process::LazyWarden;
 use crate::project::Project;
-use crate::run::usable_gpus;
 
 /// Which folder is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use camino::Utf8Path;
 
 use super::finding::{Fault, Finding, Report};
-use super::{cache, gpus, machine, pipelines, programs, state, store};
+use super::{cache, executors, gpus, machine, pipelines, programs, state, store};
 use crate::error::{EngineError, ErrorKind};
 use crate::execute::describe;
 use crate::graph::Graph;
@@ -32,12 +32,13 @@ pub async fn examine(examined: &Examined<'_>) -> Report {
     Report { findings }
 }
 
-/// The checks of a project. Executors will have theirs here.
+/// The checks of a project.
 async fn inside(project: &Project) -> Vec<Finding> {
     let (mut findings, graphs) = pipelines::check(project);
     findings.extend(state::check(project));
     findings.extend(cache::check(project));
     findings.extend(store::check(project));
+    findings.extend(executors::check(project).await);
     findings.extend(gpus::check(project, &graphs));
     let warden = Arc::new(LazyWarden::new(project.program(), project.state()));
     findings.extend(programs::check(project, &graphs, &warden).await);

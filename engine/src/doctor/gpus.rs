@@ -2,16 +2,17 @@
 
 use super::examine::Graphs;
 use super::finding::{Fault, Finding};
+use crate::gpus::usable_gpus;
 use crate::process::Gpus;
 use crate::project::Project;
-use crate::run::usable_gpus;
 
 const SUBJECT: &str = "gpu";
 
 /// Counts them.
 pub(super) fn check(project: &Project, graphs: &Graphs) -> Vec<Finding> {
     let needs = graphs.iter().flat_map(|graph| {
-        graph.skeleton.needs().map(move |(resources, first)| (resources.gpus, graph, first))
+        let here = graph.skeleton.needs().filter(|(resources, _)| resources.placement.is_none());
+        here.map(move |(resources, first)| (resources.gpus, graph, first))
     });
     let most = needs.max_by_key(|(gpus, ..)| *gpus).filter(|(gpus, ..)| *gpus > 0);
     let usable = usable_gpus(project).len();

@@ -5,6 +5,7 @@
 
 mod cache;
 mod examine;
+mod executors;
 mod finding;
 mod gpus;
 mod machine;

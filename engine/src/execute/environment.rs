@@ -25,6 +25,11 @@ impl Project {
     }
 }
 
+/// How the parts of a step find each other that run on several machines: what `torchrun` and starters of MPI read, from the engine that
+/// started them.
+pub const RENDEZVOUS: [&str; 6] =
+    ["TIDEMILL_NODES", "TIDEMILL_NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "NNODES", "NODE_RANK"];
+
 /// The values of the secrets that a step refers to or lists.
 ///
 /// # Errors
@@ -76,6 +81,13 @@ pub(crate) fn given(invocation: &Invocation<'_>) -> BTreeMap<String, String> {
     set("TIDEMILL_STEP", step.id.to_string());
     set("TIDEMILL_ATTEMPT", invocation.attempt.to_string());
     set("TIDEMILL_PROGRAM", project.program().to_string());
+    if step.resources.nodes > 1 {
+        for name in RENDEZVOUS {
+            if let Some(value) = project.variable(name) {
+                set(name, value.to_owned());
+            }
+        }
+    }
     if !invocation.gpus.is_empty() {
         set("CUDA_VISIBLE_DEVICES", invocation.gpus.join(","));
         // It says what a number means.

@@ -10,13 +10,16 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use super::cancel::{Cancellation, Urgency};
+use super::checkpoint::Saver;
 use super::fences::Fences;
 use super::folder::StepFolder;
 use super::invocation::{Invocation, OUTCOME, Prepared};
 use super::kept::{self, Card};
+use super::log::{last, tail, written};
 use super::outputs::{capture, describe};
+use super::usage::Course;
 use super::{reads, room, undeclared};
-use crate::event::Undeclared;
+use crate::event::{Undeclared, UsagePoint};
 use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
 use crate::graph::{Graph, Source, Step, StepIndex};
 use crate::name::AttemptId;
@@ -44,6 +47,8 @@ pub struct Attempt {
     pub quarantines: u64,
     /// Where its log grows.
     pub log: Utf8PathBuf,
+    /// The longest that it may take.
+    pub timeout: Option<Duration>,
     /// What it takes of the machine, if its process may follow another one's of the same kind, and be followed.
     pub kind: Option<u64>,
     /// What steps may reach.
@@ -93,6 +98,8 @@ pub struct Ended {
     pub result: Result<Finished, FailureReport>,
     /// What it read that its step did not declare, if that was watched and there is something.
     pub undeclared: Option<Undeclared>,
+    /// What it used while it ran, if it ran for long.
+    pub used: Vec<UsagePoint>,
     /// What it took from when it had its place.
     pub took: Duration,
 }
@@ -101,8 +108,6 @@ pub struct Ended {
 const GRACE: Duration = Duration::from_secs(10);
 /// How many lines of the log a failure shows.
 const TAIL_LINES: usize = 20;
-/// How much of the end of a log is read for that, in bytes.
-const TAIL_BYTES: u64 = 64 * 1024;
 
 /// Runs a step once. None: it was not to run.
 pub async fn attempt(
@@ -147,15 +152,20 @@ pub async fn attempt(
     Some(Ended {
         result: result.map_err(|(failure, kept)| work.report(failure, kept)),
         undeclared: work.undeclared(),
+        used: work.course.points(),
         took: began.elapsed(),
     })
 }
 
 pub(super) struct Work {
     pub(super) project: Project,
-    attempt: Attempt,
+    pub(super) attempt: Attempt,
     /// The ids of its GPUs, once it has its place.
     pub(super) gpus: OnceLock<Vec<String>>,
+    /// What saves its work while it runs, if it says so.
+    pub(super) saver: OnceLock<Arc<Saver>>,
+    /// What its processes use.
+    course: Course,
     /// What is to be said of the disk, as it was when the step had failed.
     room: OnceLock<Option<String>>,
     /// What its process read, once that has ended, if that is told.
@@ -168,12 +178,14 @@ impl Work {
             project: project.clone(),
             attempt,
             gpus: OnceLock::new(),
+            saver: OnceLock::new(),
+            course: Course::default(),
             room: OnceLock::new(),
             reads: OnceLock::new(),
         }
     }
 
-    fn step(&self) -> &Step {
+    pub(super) fn step(&self) -> &Step {
         self.attempt.graph.step(self.attempt.step)
     }
 
@@ -185,6 +197,10 @@ impl Work {
     /// again in its turn.
     fn hold(&self, folder: &StepFolder, warden: &LazyWarden, rank: Rank) -> Option<HeldCommand> {
         self.attempt.kind?;
+        // What an earlier attempt has saved comes first.
+        if self.step().checkpoint.is_some() {
+            return None;
+        }
         Some(warden.present()?.hold(self.command(folder).ok()?, rank))
     }
 
@@ -195,7 +211,10 @@ impl Work {
         warden: &LazyWarden,
         cancel: &Cancellation,
     ) -> Result<Finished, (Failure, Option<Utf8PathBuf>)> {
-        let ran = self.run_in(&folder, held, warden, cancel).await;
+        let ran = match self.restore(&folder).await {
+            Ok(()) => self.run_in(&folder, held, warden, cancel).await,
+            Err(failure) => Err(failure),
+        };
         let ran = ran.map(|(usage, follower)| {
             // The loop may be gone: then nobody waits for the place.
             let _ = self.attempt.vacated.send(Vacated { step: self.attempt.step.get(), follower });
@@ -203,6 +222,7 @@ impl Work {
         });
         self.blocking(move |work| {
             let finished = ran.and_then(|usage| work.finish(&folder, usage));
+            work.save_last(finished.is_ok());
             let kept = work.put_away(&folder, finished.as_ref().err());
             finished.map_err(|failure| (failure, kept))
         })
@@ -232,7 +252,12 @@ impl Work {
             }
             _ => lost(error),
         })?;
-        let (exit, follower) = self.watch(child, cancel).await?;
+        let id = self.attempt.id.to_string();
+        let (exit, follower) = tokio::select! {
+            watched = self.watch(child, cancel) => watched?,
+            () = self.save_now_and_then() => unreachable!("it saves for as long as it is asked"),
+            never = self.course.watch(&id, self.gpus(), warden) => match never {},
+        };
         let usage = Usage {
             wall_ms: milliseconds(started.elapsed()),
             user_ms: milliseconds(exit.user),
@@ -265,7 +290,7 @@ impl Work {
         mut child: Child,
         cancel: &Cancellation,
     ) -> Result<(Exit, Option<String>), Failure> {
-        let limit = self.step().timeout;
+        let limit = self.attempt.timeout;
         let time_is_up = async {
             match limit {
                 Some(limit) => tokio::time::sleep(limit).await,
@@ -410,21 +435,27 @@ impl Work {
         };
         let key = self.attempt.execution.resolved.key;
         let result = match step.cache {
-            true => cache
-                .publish(&self.attempt.execution.resolved.recipe, new)
-                .map_err(|error| storage(&error))?,
-            false => new.unpublished(key),
-        };
-        // After it was recorded: who withdraws an input looks for new results after that, so one of the two sees the other.
-        if let Err(failure) = self.no_input_is_withdrawn() {
-            if result.number > 0 {
-                self.withdraw(&result).map_err(|error| storage(&error))?;
+            true => self.record(new)?,
+            false => {
+                self.no_input_is_withdrawn()?;
+                new.unpublished(key)
             }
-            return Err(failure);
-        }
+        };
         let outcome = std::fs::read(folder.beside(OUTCOME)).ok();
         let outcome = outcome.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         Ok(Finished { result, outcome })
+    }
+
+    /// Records a result.
+    fn record(&self, new: NewResult) -> Result<ActionResult, Failure> {
+        let recipe = &self.attempt.execution.resolved.recipe;
+        let result = self.project.cache().publish(recipe, new).map_err(|error| storage(&error))?;
+        // After it was recorded: who withdraws an input looks for new results after that, so one of the two sees the other.
+        if let Err(failure) = self.no_input_is_withdrawn() {
+            self.withdraw(&result).map_err(|error| storage(&error))?;
+            return Err(failure);
+        }
+        Ok(result)
     }
 
     pub(super) fn inputs_are_unchanged(&self) -> Result<(), Failure> {
@@ -486,6 +517,12 @@ impl Work {
 
     pub(super) fn report(&self, failure: Failure, folder: Option<Utf8PathBuf>) -> FailureReport {
         let tail = tail(&self.attempt.log);
+        let failure = match (failure, super::memory::ran_out(&last(tail.clone(), TAIL_LINES))) {
+            (Failure::Step(StepFailure::Exit { .. }), Some(of)) => {
+                Failure::Step(StepFailure::OutOfMemory { of })
+            }
+            (failure, _) => failure,
+        };
         let declared: Vec<_> = self
             .step()
             .inputs
@@ -542,27 +579,7 @@ fn lost(error: ProcessError) -> Failure {
     Failure::Infrastructure(InfraFailure::SupervisorLost { message: describe(&error) })
 }
 
-/// What a log holds; mostly nothing, which is seen without opening it.
-fn written(log: &Utf8Path) -> Option<Vec<u8>> {
-    let is_empty = std::fs::metadata(log).ok()?.len() == 0;
-    if is_empty { Some(Vec::new()) } else { std::fs::read(log).ok() }
-}
-
-/// The last lines of a log.
-fn tail(log: &Utf8Path) -> Vec<String> {
-    use std::io::{Read as _, Seek as _, SeekFrom};
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = std::fs::File::open(log)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-        let mut bytes = Vec::new();
-        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let text = read().unwrap_or_default();
-    String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
-}
-
-fn last(mut lines: Vec<String>, count: usize) -> Vec<String> {
-    lines.split_off(lines.len().saturating_sub(count))
+/// Records what an attempt gave that was made elsewhere.
+pub(crate) fn record(project: &Project, attempt: &Attempt, new: NewResult) -> Result<ActionResult, Failure> {
+    Work::new(project, attempt.clone()).record(new)
 }

@@ -12,6 +12,7 @@ use tidemill_cache::{Cache, Digest};
 use super::redrawn::redrawn;
 use super::tests::catalog;
 use super::{Graph, Outline, keep, load, stash, stashed};
+use crate::executors::Executors;
 use crate::interface::Catalog;
 use crate::spec::LoadRequest;
 
@@ -238,7 +239,7 @@ fn sequence(seed: u64, tally: &mut Tally) {
 }
 
 fn request<'a>(file: &'a Utf8Path, text: &'a str, catalog: &'a dyn Catalog) -> LoadRequest<'a> {
-    LoadRequest { file, text, set: &[], params_files: &[], catalog }
+    LoadRequest { file, text, set: &[], params_files: &[], catalog, executors: Executors::none() }
 }
 
 /// The first part in which two graphs differ.

@@ -19,7 +19,8 @@ use super::edges::{self, Layout, Place};
 use super::fill::Filler;
 use super::origin::Origin;
 use super::{
-    Action, Common, Effect, Fingerprint, Origins, Output, Resources, Step, StepIndex, Steps, path, with,
+    Action, Common, Effect, Fingerprint, Origins, Output, Resources, Step, StepIndex, Steps, path, placement,
+    with,
 };
 
 /// More steps are refused.
@@ -46,8 +47,8 @@ pub(super) fn expand(spec: &Spec<'_>, request: &LoadRequest<'_>, problems: &mut 
     let mut steps = Steps::with_capacity(count);
     for step in &spec.steps {
         let Some(place) = layout.get(step.name.as_str()) else { continue };
-        let family =
-            Family { step, common: Arc::new(common(step, spec)), spec, request, layout: &layout, place };
+        let common = Arc::new(common(step, spec, request, problems));
+        let family = Family { step, common, spec, request, layout: &layout, place };
         let count = place.axes.count().unwrap_or(0);
         // What is published may meet what was published before, so that is looked at in order.
         if count < MANY || step.outputs.iter().any(|output| output.publish.is_some()) {
@@ -104,7 +105,12 @@ fn layout<'a>(spec: &'a Spec<'_>, problems: &mut Problems) -> Layout<'a> {
     layout
 }
 
-fn common(step: &StepSpec<'_>, spec: &Spec<'_>) -> Common {
+fn common(
+    step: &StepSpec<'_>,
+    spec: &Spec<'_>,
+    request: &LoadRequest<'_>,
+    problems: &mut Problems,
+) -> Common {
     Common {
         name: step.name.clone(),
         description: step.description.clone(),
@@ -112,7 +118,8 @@ fn common(step: &StepSpec<'_>, spec: &Spec<'_>) -> Common {
         pass_env: step.pass_env.clone(),
         tools: step.tools.clone(),
         secrets: step.secrets.clone(),
-        retries: step.retries,
+        retries: step.retries.clone(),
+        checkpoint: placement::checkpoint(step, &spec.params.values, problems),
         timeout: step.timeout,
         cache: step.cache,
         keep: step.keep.unwrap_or(spec.keep),
@@ -122,6 +129,10 @@ fn common(step: &StepSpec<'_>, spec: &Spec<'_>) -> Common {
             cpus: step.resources.cpus,
             memory: step.resources.memory,
             gpus: step.resources.gpus,
+            gpu_type: step.resources.gpu_type.clone(),
+            vram: step.resources.vram,
+            nodes: step.resources.nodes,
+            placement: placement::placement(step, &spec.params.values, request, problems),
             tokens: step.resources.tokens.iter().cloned().collect(),
         },
     }

@@ -22,6 +22,7 @@ mod page;
 mod patch;
 mod path;
 mod picture;
+mod placement;
 mod pratt;
 mod programs;
 mod rails;
@@ -50,8 +51,8 @@ pub use keep::{keep, kept};
 pub use layout::Direction;
 pub use load::load;
 pub use model::{
-    Action, Common, Definition, Effect, Fingerprint, GateCondition, Graph, Input, Output, Piece, Resources,
-    RunField, Source, Step, StepIndex,
+    Action, Checkpoint, Common, Definition, Effect, Fingerprint, GateCondition, Graph, Input, Output, Piece,
+    Placement, Resources, RunField, Source, Step, StepIndex,
 };
 pub use names::{Named, Names, names};
 pub use origin::Origins;

@@ -14,7 +14,10 @@ use crate::Value;
 use crate::few::Few;
 use crate::interface::OutputKind;
 use crate::keep::Keep;
-use crate::name::{AliasName, AxisName, InputName, ModelName, OutputName, PipelineName, StepId, StepName};
+use crate::name::{
+    AliasName, AxisName, ExecutorName, InputName, ModelName, OutputName, PipelineName, StepId, StepName,
+};
+use crate::retries::Retries;
 use crate::sandbox::Sandbox;
 
 /// The place of a step in [`Graph::steps`].
@@ -159,8 +162,10 @@ pub struct Common {
     pub tools: Vec<String>,
     /// Variables of the user's environment that the process gets and that never enter the key, a log or the history.
     pub secrets: Vec<String>,
-    /// How often a failed attempt is made again, beyond the first, whatever the reason.
-    pub retries: u32,
+    /// How often a failed attempt is made again, beyond the first.
+    pub retries: Retries,
+    /// What is saved of it while it runs.
+    pub checkpoint: Option<Checkpoint>,
     /// The longest that an attempt may take.
     pub timeout: Option<Duration>,
     /// Whether its results are kept and found again.
@@ -340,8 +345,42 @@ pub struct Resources {
     pub memory: Option<u64>,
     /// GPUs.
     pub gpus: u32,
+    /// What GPUs, in the executor's own word.
+    pub gpu_type: Option<String>,
+    /// Memory of each GPU in bytes.
+    pub vram: Option<u64>,
+    /// Machines, each with all that is said here.
+    pub nodes: u32,
+    /// Where it runs, if not on this machine.
+    pub placement: Option<Placement>,
     /// Named tokens, such as licences.
     pub tokens: BTreeMap<String, u32>,
+}
+
+/// Where a step runs, if not on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Placement {
+    /// The executor.
+    pub executor: ExecutorName,
+    /// What the step says otherwise than the project file, as JSON of a table.
+    pub with: String,
+}
+
+impl Placement {
+    /// What the step says otherwise.
+    #[must_use]
+    pub fn overrides(&self) -> BTreeMap<String, Value> {
+        serde_json::from_str(&self.with).unwrap_or_default()
+    }
+}
+
+/// A folder of a step that is saved while it runs, and is there again when its next attempt begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Where, in the step's folder.
+    pub path: RelPath,
+    /// How often.
+    pub every: Duration,
 }
 
 /// One condition of a gate.

@@ -4,6 +4,7 @@ use camino::Utf8Path;
 use proptest::prelude::*;
 
 use crate::Value;
+use crate::executors::Executors;
 use crate::graph::{Action, Graph, Piece, Source, load};
 use crate::interface::{Catalog, Field, InputPort, Interface, OutputKind, OutputPort, Standing, WithProblem};
 use crate::spec::{Diagnostics, LoadRequest};
@@ -69,6 +70,7 @@ fn load_with(folder: &Utf8Path, steps: &str, set: &[(&str, &str)]) -> Result<Gra
         set: &set,
         params_files: &[],
         catalog: &catalog(),
+        executors: Executors::none(),
     })
 }
 
@@ -201,6 +203,7 @@ fn files_of_parameters_are_weaker_than_the_command_line() {
             set: &[("train.n".into(), "4".into())],
             params_files: &files,
             catalog: &catalog(),
+            executors: Executors::none(),
         })
     };
     let toml = ("a.toml", "train.alpha = 1\ntrain.n = 2\ntrain.day = 2026-11-21\n");

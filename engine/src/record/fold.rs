@@ -7,9 +7,11 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 use tidemill_cache::{Artifact, Key};
 
-use crate::event::{Cause, Counts, Event, Git, Outcome, SkipReason, Stamped, Undeclared, Usage};
+use crate::event::{
+    Cause, Counts, Elsewhere, Event, Git, Outcome, SkipReason, Stamped, Undeclared, Usage, UsagePoint,
+};
 use crate::failure::FailureReport;
-use crate::name::{AttemptId, PipelineName, RunId, StepId};
+use crate::name::{AttemptId, ExecutorName, PipelineName, RunId, StepId};
 
 /// A run in the history.
 #[derive(Debug, Clone, Serialize)]
@@ -85,6 +87,23 @@ pub struct AttemptRecord {
     pub failure: Option<FailureReport>,
     /// What it read that its step did not declare, if that was watched and there is something.
     pub undeclared: Option<Undeclared>,
+    /// Where it was made, if not here.
+    pub elsewhere: Option<AttemptPlace>,
+    /// What it used while it ran, if it ran for long.
+    pub used: Vec<UsagePoint>,
+}
+
+/// Where an attempt was made, if not on the machine of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AttemptPlace {
+    /// The executor.
+    pub executor: ExecutorName,
+    /// Its name there, once the executor had it.
+    pub job: Option<String>,
+    /// The machine that it ran on, once it did.
+    pub host: Option<String>,
+    /// How it fared last.
+    pub last: Elsewhere,
 }
 
 impl RunRecord {
@@ -161,6 +180,8 @@ impl RunRecord {
             Event::StepCached { step, .. }
             | Event::StepQueued { step, .. }
             | Event::StepStarted { step, .. }
+            | Event::StepElsewhere { step, .. }
+            | Event::StepMeasured { step, .. }
             | Event::StepRetried { step, .. }
             | Event::StepRead { step, .. }
             | Event::StepSucceeded { step, .. }
@@ -174,6 +195,23 @@ impl RunRecord {
                 self.steps[place].add(&stamped.event);
             }
         }
+    }
+}
+
+impl AttemptRecord {
+    fn fares(&mut self, executor: &ExecutorName, how: &Elsewhere) {
+        let place = self.elsewhere.get_or_insert_with(|| AttemptPlace {
+            executor: executor.clone(),
+            job: None,
+            host: None,
+            last: how.clone(),
+        });
+        match how {
+            Elsewhere::Submitted { job } => place.job = Some(job.clone()),
+            Elsewhere::Running { host } => place.host.clone_from(host),
+            _ => {}
+        }
+        place.last = how.clone();
     }
 }
 
@@ -213,11 +251,23 @@ impl StepRecord {
                     usage: None,
                     failure: None,
                     undeclared: None,
+                    elsewhere: None,
+                    used: Vec::new(),
                 });
             }
             Event::StepRead { reads, .. } => {
                 if let Some(attempt) = self.attempts.last_mut() {
                     attempt.undeclared = Some(reads.clone());
+                }
+            }
+            Event::StepElsewhere { executor, how, .. } => {
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.fares(executor, how);
+                }
+            }
+            Event::StepMeasured { points, .. } => {
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.used.clone_from(points);
                 }
             }
             Event::StepRetried { report, .. } => self.failed(report),

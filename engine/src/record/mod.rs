@@ -10,6 +10,7 @@ mod presence;
 mod usage;
 
 mod fold;
+mod follow;
 mod line;
 mod recap;
 
@@ -36,7 +37,8 @@ pub use compare::{
 };
 pub use condition::Condition;
 pub use error::RecordError;
-pub use fold::{AttemptRecord, RunRecord, StepRecord};
+pub use fold::{AttemptPlace, AttemptRecord, RunRecord, StepRecord};
+pub use follow::Follower;
 pub use history::History;
 pub use journal::Journal;
 pub use line::{RunLine, standing};

@@ -2,7 +2,7 @@
 //! other processes leave its step folders alone.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -43,7 +43,10 @@ impl Presence {
 /// Makes the folder of a run, and a file in it that is locked as long as this lives.
 pub(super) fn hold(folder: &Utf8Path) -> io::Result<File> {
     fs::create_dir_all(folder)?;
-    let alive = File::create(folder.join(ALIVE))?;
+    let mut alive = File::create(folder.join(ALIVE))?;
     alive.lock()?;
+    // Only who finds it locked reads this.
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    writeln!(alive, "{} {host}", std::process::id())?;
     Ok(alive)
 }

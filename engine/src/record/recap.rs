@@ -212,6 +212,8 @@ impl Recap {
                 self.published.push(PublishedOutput { step, output, path });
             }
             Event::RunStarted { .. }
+            | Event::StepElsewhere { .. }
+            | Event::StepMeasured { .. }
             | Event::StepRetried { .. }
             | Event::StepRead { .. }
             | Event::StepSkipped { .. }

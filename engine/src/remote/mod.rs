@@ -3,11 +3,26 @@
 //!
 //! A worker is told the digest of its order, by whoever starts it. So the store can withhold an order and can never give another one.
 
+mod client;
+mod fleet;
+mod gpus;
+mod launch;
+mod ledger;
 mod order;
 mod proof;
 mod report;
+mod stream;
+mod surroundings;
+mod survey;
 mod worker;
 
+pub(crate) use fleet::{Fleet, Orphan, Post};
+pub(crate) use launch::Launch;
+pub use ledger::{Label, Noted, NotedJob, noted};
 pub use order::{Order, OrderError};
 pub use report::{Report, ReportError};
-pub use worker::{WorkerError, work};
+pub use tidemill_executors::{End as JobEnd, State as JobState};
+
+pub use stream::Printed;
+pub use survey::{Cancelled, Handed, cancel, survey};
+pub use worker::{Worked, WorkerError, Working, work};

@@ -121,7 +121,7 @@ impl Order {
         for (place, (_, _, artifact)) in self.materials.iter().enumerate() {
             outputs.insert(format!("material-{place}"), Some(artifact.clone()));
         }
-        let carried = cache.publish(&carrier(ORDER, digest), carried(project, self, outputs))?;
+        let carried = cache.publish(&carrier(ORDER, digest), carried(project, ORDER, self, outputs))?;
         Ok((digest, carried))
     }
 
@@ -166,7 +166,7 @@ pub(super) fn look_up(project: &Project, carrier: &[u8]) -> Result<Option<Action
         return Ok(Some(found));
     }
     if let Some(remote) = cache.remote() {
-        remote.look_up(cache, &[key]);
+        remote.look_up_again(cache, &[key]);
     }
     cache.result(&key)
 }
@@ -177,6 +177,7 @@ const ORDER_MOST: u64 = 64 << 20;
 /// What travels between the two, as a result that was made just now.
 pub(super) fn carried(
     project: &Project,
+    what: &str,
     order: &Order,
     outputs: BTreeMap<String, Option<Artifact>>,
 ) -> NewResult {
@@ -187,7 +188,8 @@ pub(super) fn carried(
         usage: Usage::default(),
         finished: jiff::Timestamp::now(),
         run: order.run.id.clone(),
-        step: order.step.id.to_string(),
+        // It is no result of the step, and is not to be compared with one.
+        step: format!("{} ({what})", order.step.id),
         pipeline: order.pipeline.to_string(),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         user: project.user().to_owned(),

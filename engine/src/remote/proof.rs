@@ -30,14 +30,29 @@ pub(super) async fn difference(
         return Ok(None);
     }
     let (there, here) = (members(&resolved.document()), members(&here.document()));
-    let differs =
-        |(name, value): (&String, &Document)| (there.get(name) != Some(value)).then(|| name.clone());
+    let differs = |(name, value): (&String, &Document)| {
+        (there.get(name) != Some(value)).then(|| format!("{name}{}", details(name, there.get(name), value)))
+    };
     let names: Vec<String> = here.iter().filter_map(differs).collect();
     Ok(Some(format!(
         "the machine that was to run it would compute another key: its {} {} not what the key was made of",
         names.join(", "),
         if names.len() == 1 { "is" } else { "are" },
     )))
+}
+
+/// In what two parts of a recipe differ, as far as that is short: ` (version: 3.11.7, here 3.12.1)`. The values of variables are not told.
+fn details(part: &str, there: Option<&Document>, here: &Document) -> String {
+    let (Some(Document::Map(there)), Document::Map(here)) = (there, here) else { return String::new() };
+    let differs = |(name, value): (&String, &Document)| match (there.get(name), value) {
+        (Some(Document::Text(there)), Document::Text(here)) if there != here && part != "env" => {
+            Some(format!("{name}: {there}, here {here}"))
+        }
+        (there, here) if there != Some(here) => Some(name.clone()),
+        _ => None,
+    };
+    let parts: Vec<String> = here.iter().filter_map(differs).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
 }
 
 fn members(recipe: &Document) -> BTreeMap<String, Document> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tidemill_cache::{ActionResult, Artifact, CacheError, Digest};
 
 use super::order::{Order, carried, carrier, look_up};
-use crate::event::Undeclared;
+use crate::event::{Undeclared, UsagePoint};
 use crate::failure::FailureReport;
 use crate::project::Project;
 
@@ -24,6 +24,8 @@ pub struct Report {
     pub log: Option<Artifact>,
     /// What it read that its step did not declare, if that was watched and there is something.
     pub undeclared: Option<Undeclared>,
+    /// What it used while it ran, if it ran for long.
+    pub used: Vec<UsagePoint>,
     /// What it took, in milliseconds.
     pub took_ms: u64,
 }
@@ -60,7 +62,7 @@ impl Report {
         for (name, artifact) in self.result.iter().flat_map(|result| &result.outputs) {
             outputs.insert(format!("output-{name}"), artifact.clone());
         }
-        cache.publish(&carrier(REPORT, digest), carried(project, order, outputs))
+        cache.publish(&carrier(REPORT, digest), carried(project, REPORT, order, outputs))
     }
 
     /// The report on an order, if there is one by now.

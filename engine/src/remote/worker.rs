@@ -8,8 +8,9 @@ use tidemill_store::{Pushing, StoreError};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::order::{Order, OrderError};
-use super::proof;
 use super::report::{Report, ReportError};
+use super::stream::{Printed, Stream};
+use super::{gpus, proof};
 use crate::error::EngineError;
 use crate::execute::{Attempt, Cancellation, Fences, Turn, attempt};
 use crate::failure::{Failure, FailureReport, StepFailure};
@@ -46,38 +47,75 @@ pub enum WorkerError {
     Cache(#[from] CacheError),
 }
 
-/// Carries the order with this digest out on these GPUs; whether the step succeeded. The project stands for nothing but a place on this
-/// machine: its cache and its store.
+/// How an order was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worked {
+    /// The step succeeded.
+    Succeeded,
+    /// It failed, and was reported to.
+    Failed,
+    /// It was told to stop: nothing is reported, so whoever gets the same order again carries it out.
+    Cancelled,
+}
+
+impl Worked {
+    fn of(succeeded: bool) -> Self {
+        if succeeded { Self::Succeeded } else { Self::Failed }
+    }
+}
+
+/// How an order is to be carried out.
+pub struct Working {
+    /// Whether GPUs are taken that nobody else on this machine uses, instead of all that can be seen.
+    pub lease_gpus: bool,
+    /// Is handed what the step prints, while it does.
+    pub printed: Printed,
+}
+
+/// Carries the order with this digest out. The project stands for nothing but a place on this machine: its cache and its store.
 ///
 /// # Errors
 /// If there is no order, what it reads cannot be had, or the report cannot be sent. A step that fails is no error.
 pub async fn work(
     project: &Project,
     digest: Digest,
-    gpus: Vec<String>,
+    working: Working,
     cancel: &Cancellation,
-) -> Result<bool, WorkerError> {
+) -> Result<Worked, WorkerError> {
     let store = crate::exchange::store(project)?.clone();
     // Whoever starts workers may have started one twice.
     if let Some(succeeded) = Report::outcome(project, digest)? {
-        return Ok(succeeded);
+        return Ok(Worked::of(succeeded));
     }
     let running = project.cache().running()?;
     let (order, execution) = prepared(project, digest).await?;
     let step = order.step.clone();
     let graph = Arc::new(Graph::single(order.pipeline.clone(), project.root().to_owned(), step));
     let warden = LazyWarden::new(project.program(), project.state());
-    if let Some(reason) = proof::difference(project, &graph, &execution.resolved, &warden).await? {
+    let mut refusal = proof::difference(project, &graph, &execution.resolved, &warden).await?;
+    let mut gpus = None;
+    if refusal.is_none() {
+        match gpus::given(project, order.step.resources.gpus, working.lease_gpus, cancel).await {
+            Ok(given) => gpus = given,
+            Err(reason) => refusal = Some(reason),
+        }
+    }
+    if let Some(reason) = refusal {
         warden.shutdown().await;
         let failure = Failure::Step(StepFailure::NotStarted { reason });
         let report = Report {
             result: Err(FailureReport::without_attempt(failure, None)),
             log: None,
             undeclared: None,
+            used: Vec::new(),
             took_ms: 0,
         };
-        return send(project, store, report, order, digest).await.map(|()| false);
+        return send(project, store, report, order, digest).await.map(|()| Worked::Failed);
     }
+    let Some(gpus) = gpus else {
+        warden.shutdown().await;
+        return Ok(Worked::Cancelled);
+    };
     let logs = project.state().join("worker");
     std::fs::create_dir_all(&logs).map_err(|source| EngineError::Io { path: logs.clone(), source })?;
     let log = logs.join(format!("{digest}.log"));
@@ -91,26 +129,40 @@ pub async fn work(
         run: order.run.clone(),
         quarantines: Quarantines::below(project.state()).last_number().map_err(EngineError::from)?,
         log: log.clone(),
+        timeout: order.step.timeout,
         kind: None,
         fences: Arc::new(fences),
         vacated,
     };
-    let ended = attempt(project, &warden, made, Turn::Now(gpus), cancel).await;
+    let stream = Stream::start(log.clone(), working.printed);
+    let ended = attempt(project, &warden, made, Turn::Now(gpus.ids.clone()), cancel).await;
     warden.shutdown().await;
+    stream.finish().await;
+    drop(gpus);
     let ended = ended.expect("an attempt whose turn it is runs");
+    if let Err(FailureReport { failure: Failure::Cancelled, .. }) = &ended.result {
+        std::fs::remove_file(&log).ok();
+        return Ok(Worked::Cancelled);
+    }
     let printed = std::fs::read(&log).ok().filter(|bytes| !bytes.is_empty());
     let report = Report {
         log: printed.map(|bytes| project.cache().put(&bytes)).transpose()?,
         result: ended.result.map(|finished| finished.result),
         undeclared: ended.undeclared,
+        used: ended.used,
         took_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
     };
     let succeeded = report.result.is_ok();
+    // What the step gives is what its first machine has made.
+    if order.step.resources.nodes > 1 && rank(project) > 0 {
+        std::fs::remove_file(&log).ok();
+        return Ok(Worked::of(succeeded));
+    }
     let sent = send(project, store, report, order, digest).await;
     // What lies there was for this attempt only.
     std::fs::remove_file(&log).ok();
     drop(running);
-    sent.map(|()| succeeded)
+    sent.map(|()| Worked::of(succeeded))
 }
 
 /// The order, and what it reads, here.
@@ -145,6 +197,11 @@ async fn prepared(project: &Project, digest: Digest) -> Result<(Order, Execution
         Ok((order, execution))
     };
     tokio::task::spawn_blocking(prepare).await.expect("preparing does not panic")
+}
+
+/// Which of the machines of a step this is, from 0.
+fn rank(project: &Project) -> u32 {
+    project.variable("TIDEMILL_NODE_RANK").and_then(|rank| rank.parse().ok()).unwrap_or(0)
 }
 
 /// How often a report is sent again, and how long is waited at first.

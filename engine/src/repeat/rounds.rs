@@ -13,6 +13,7 @@ use super::pick::{Candidate, Picked, named, pick};
 use crate::error::EngineError;
 use crate::execute::{Attempt, Cancellation, Fences, Rehearsed, Urgency, describe, rehearse};
 use crate::failure::{Failure, FailureReport, InfraFailure};
+use crate::gpus::{AGAIN, GpuLeases};
 use crate::graph::{Graph, StepIndex};
 use crate::name::{AttemptId, RunId, StepId};
 use crate::plan::{Decider, Memo, RunFacts, Scope, Selection, foresee, observe};
@@ -20,7 +21,7 @@ use crate::process::LazyWarden;
 use crate::project::Project;
 use crate::record::{History, Presence};
 use crate::repeats::{Difference, Repeats, Repetition};
-use crate::run::{AGAIN, GpuLeases, limits};
+use crate::run::limits;
 use crate::schedule::{Held, Limits};
 use crate::withdrawn::Quarantines;
 
@@ -311,6 +312,7 @@ impl Rounds<'_> {
             run: facts.clone(),
             quarantines: *quarantines,
             log: project.run_folder(id).join(format!("{}.log", self.started)),
+            timeout: graph.step(candidate.step).timeout,
             kind: None,
             fences: Arc::clone(fences),
             // Nobody waits for its place.

@@ -15,7 +15,7 @@ use crate::effects::{Effects, Success};
 use crate::error::EngineError;
 use crate::event::Event;
 use crate::execute::{Attempt, Ended, Fences, Finished, Turn, Urgency, Vacated, attempt};
-use crate::failure::{Failure, FailureReport, StepFailure};
+use crate::failure::FailureReport;
 use crate::graph::StepIndex;
 use crate::name::AttemptId;
 use crate::plan::{Execution, Outputs, outputs_of, remember_execution, target};
@@ -48,9 +48,6 @@ pub(super) struct Waiting {
     /// Whether its process may begin by itself in the place of another one.
     may_follow: Arc<AtomicBool>,
 }
-
-/// How often a failure of the machine is tried again, at least.
-const INFRASTRUCTURE_RETRIES: u32 = 2;
 
 impl Conductor {
     /// Starts an attempt of a step that has its place, or lets the one begin that was prepared.
@@ -94,7 +91,14 @@ impl Conductor {
         if self.attempt_count == 0 {
             self.clean_up().await?;
         }
-        if let Some((id, log)) = self.spawn(step, Turn::Now(gpus.clone()), lease) {
+        let spawned = match self.placement(step).cloned() {
+            Some(placement) => {
+                let post = self.post(&placement, &key, self.shares_key(step)).await?;
+                self.next_attempt(step, None).map(|attempt| self.launch(attempt, post, lease))
+            }
+            None => self.spawn(step, Turn::Now(gpus.clone()), lease),
+        };
+        if let Some((id, log)) = spawned {
             self.tell_started(step, &id, log, &gpus);
         }
         Ok(())
@@ -180,25 +184,31 @@ impl Conductor {
         });
     }
 
-    fn spawn(&mut self, step: usize, turn: Turn, lease: Option<Lease>) -> Option<(AttemptId, Utf8PathBuf)> {
+    /// What is to be made of a step next. `kind`: see [`Attempt::kind`].
+    fn next_attempt(&mut self, step: usize, kind: Option<u64>) -> Option<Attempt> {
         let execution = self.executions.remove(&step)?;
         self.prepare_releasing(step);
         self.attempt_count += 1;
-        let id = AttemptId::new(&self.id, self.attempt_count);
-        let log = self.project.run_folder(&self.id).join(format!("{}.log", self.attempt_count));
-        let need = need(&self.step(step).resources);
-        let order = Attempt {
-            kind: (need.gpus == 0).then(|| need.kind()),
-            id: id.clone(),
+        let tally = self.failed_attempts.get(&step).copied().unwrap_or_default();
+        Some(Attempt {
+            timeout: tally.time(&self.step(step).retries, self.step(step).timeout),
+            kind,
+            id: AttemptId::new(&self.id, self.attempt_count),
             graph: self.graph.clone(),
             step: StepIndex::new(step),
-            execution: execution.clone(),
+            execution,
             run: self.facts.clone(),
             quarantines: self.quarantines,
-            log: log.clone(),
+            log: self.project.run_folder(&self.id).join(format!("{}.log", self.attempt_count)),
             fences: self.fences(),
             vacated: self.vacated.0.clone(),
-        };
+        })
+    }
+
+    fn spawn(&mut self, step: usize, turn: Turn, lease: Option<Lease>) -> Option<(AttemptId, Utf8PathBuf)> {
+        let need = need(&self.step(step).resources);
+        let order = self.next_attempt(step, (need.gpus == 0).then(|| need.kind()))?;
+        let (id, log, execution) = (order.id.clone(), order.log.clone(), order.execution.clone());
         let (project, warden, cancel) = (self.project.clone(), self.warden.clone(), self.cancel.clone());
         let (attempt_id, execution) = (id.clone(), Box::new(execution));
         self.attempts.spawn(async move {
@@ -282,8 +292,13 @@ impl Conductor {
                 while let Ok(vacated) = self.vacated.1.try_recv() {
                     self.vacate(vacated);
                 }
+                self.tell_all_elsewhere();
                 self.pulses.ended(step, &id);
-                let Ended { result, undeclared, took } = *ended;
+                let Ended { result, undeclared, used, took } = *ended;
+                if !used.is_empty() {
+                    let step = self.step(step).id.clone();
+                    self.teller.tell(Event::StepMeasured { step, attempt: id.clone(), points: used });
+                }
                 if let Some(reads) = undeclared {
                     let step = self.step(step).id.clone();
                     self.teller.tell(Event::StepRead { step, attempt: id.clone(), reads });
@@ -400,29 +415,15 @@ impl Conductor {
     }
 
     fn failed(&mut self, step: usize, id: AttemptId, execution: &Execution, report: FailureReport) {
-        let failures = self.failed_attempts.entry(step).or_insert(0);
-        *failures += 1;
-        let count = *failures;
-        let allowed = match &report.failure {
-            Failure::Cancelled => 0,
-            // Another try would read the same changed or withdrawn input under the same old key, or lack the same program or secret.
-            Failure::Step(
-                StepFailure::InputChanged { .. }
-                | StepFailure::InputQuarantined { .. }
-                | StepFailure::TargetMoved { .. }
-                | StepFailure::NotStarted { .. },
-            ) => 0,
-            Failure::Step(_) => self.step(step).retries,
-            Failure::Infrastructure(_) => self.step(step).retries.max(INFRASTRUCTURE_RETRIES),
-        };
-        if count > allowed || self.is_cancelled() {
+        let tally = self.failed_attempts.entry(step).or_default();
+        let wait = tally.count(&report.failure, &self.graph.steps[step].retries);
+        let Some(wait) = wait.filter(|_| !self.is_cancelled()) else {
             // The recipe is kept too, so that the next run can say what is different from the one that failed.
             if self.project.cache().put_recipe(&execution.resolved.recipe).is_ok() {
                 self.remember_key(step, execution);
             }
             return self.fail(step, Some(id), report);
-        }
-        let wait = Duration::from_secs(1 << (count - 1).min(6));
+        };
         self.teller.tell(Event::StepRetried {
             step: self.step(step).id.clone(),
             attempt: id,

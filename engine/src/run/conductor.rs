@@ -9,20 +9,22 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 use super::attempts::{End, Waiting};
+use super::elsewhere::{self, Away};
 use super::estimate::Left;
-use super::gpu_leases::{AGAIN, GpuLeases};
 use super::live::live;
 use super::pulses::Pulses;
 use super::releasing::Releasing;
 use super::remembering::{Learned, Outlook};
 use super::sharing::Sharing;
 use super::storing::{self, Storing};
+use super::tally::Tally;
 use super::teller::Teller;
 use super::{RunOptions, RunSummary, git, machine_facts};
 use crate::error::EngineError;
 use crate::event::{self, Event, Outcome, Pulse, Sample, Subscriber};
 use crate::execute::{Cancellation, Fences, Urgency, Vacated};
 use crate::failure::{Failure, FailureReport, InfraFailure, StepFailure};
+use crate::gpus::{AGAIN, GpuLeases};
 use crate::graph::{Graph, Resources, Step};
 use crate::name::{AttemptId, RunId};
 use crate::plan::{
@@ -48,10 +50,11 @@ pub async fn run(
     cancel: Cancellation,
 ) -> Result<RunSummary, EngineError> {
     let (now, started) = (jiff::Timestamp::now(), Instant::now());
-    let id = RunId::generate(now);
+    let id = options.id.clone().unwrap_or_else(|| RunId::generate(now));
     let scope = Scope::of(&graph, &options.selection)?;
     let limits = machine_facts::limits(project, &graph, options.jobs);
     check_needs(&graph, &limits)?;
+    elsewhere::check_store(project, &graph)?;
     // While this is held, no collection of garbage removes anything.
     let running = Arc::new(project.cache().running()?);
     let gathering = project.cache().gather();
@@ -107,7 +110,8 @@ pub async fn run(
     conductor.tell_start(&options, git);
     conductor.tell_settled();
     conductor.teller.flush();
-    let summary = conductor.conduct().await;
+    // It is large, and whoever calls this should not have to be.
+    let summary = Box::pin(conductor.conduct()).await;
     drop(gathering);
     drop(running);
     summary
@@ -130,6 +134,7 @@ pub(crate) fn need(resources: &Resources) -> Need {
         memory: resources.memory.unwrap_or(0),
         gpus: resources.gpus,
         tokens: resources.tokens.clone(),
+        executor: resources.placement.as_ref().map(|placement| placement.executor.as_str().into()),
     }
 }
 
@@ -190,14 +195,16 @@ pub(super) struct Conductor {
     pub(super) executions: BTreeMap<usize, Execution>,
     /// By step: why it runs again although it was done.
     pub(super) restore: BTreeMap<usize, String>,
-    /// By step: how many attempts failed.
-    pub(super) failed_attempts: BTreeMap<usize, u32>,
+    /// By step: how often attempts failed.
+    pub(super) failed_attempts: BTreeMap<usize, Tally>,
     /// Steps whose producer gave other bytes while they ran or waited for their turn.
     pub(super) stale: BTreeSet<usize>,
     /// Steps with equal keys.
     pub(super) sharing: Sharing,
     /// What it has to do with the store.
     pub(super) storing: Storing,
+    /// What it has to do with executors.
+    pub(super) away: Away,
     /// Steps whose leader ended, each with it and how it ended.
     pub(super) released: VecDeque<(usize, usize, Settled)>,
     pub(super) attempts: JoinSet<End>,
@@ -272,6 +279,7 @@ impl Conductor {
             stale: BTreeSet::new(),
             sharing: Sharing::default(),
             storing: Storing::default(),
+            away: Away::default(),
             released: VecDeque::new(),
             attempts: JoinSet::new(),
             prepared: BTreeMap::new(),
@@ -328,6 +336,7 @@ impl Conductor {
                 }
                 Some(vacated) = self.vacated.1.recv() => self.vacate(vacated),
                 samples = self.pulses.next() => self.tell_pulse(samples),
+                news = self.away.next() => self.tell_elsewhere(news),
                 () = tokio::time::sleep(AGAIN), if waits_for_others => {}
                 () = cancel.at_least(Urgency::Terminate), if !self.interrupted => {}
             }
@@ -413,6 +422,7 @@ impl Conductor {
             }
         }
         self.finish_sending().await;
+        self.away.forgotten(&self.project, &self.id).await;
         let counts = self.teller.counts();
         let outcome = if self.interrupted {
             Outcome::Interrupted

@@ -2,21 +2,35 @@
 
 use std::fs;
 
-use super::gpus;
+use crate::gpus::usable_gpus;
 use crate::graph::Graph;
 use crate::project::Project;
 use crate::schedule::Limits;
 
+/// So many attempts are handed to an executor at once if nothing is said: a cluster has its own queue, but also its own limits.
+const MOST_ELSEWHERE: u32 = 1000;
+
 /// What this machine has for the steps of a graph, with at most so many at once. GPUs are looked for only if a step needs one.
 #[must_use]
 pub(crate) fn limits(project: &Project, graph: &Graph, jobs: Option<usize>) -> Limits {
-    let gpus = match graph.skeleton.needs().any(|(resources, _)| resources.gpus > 0) {
-        true => gpus::usable(project),
+    let gpus = match graph
+        .skeleton
+        .needs()
+        .any(|(resources, _)| resources.gpus > 0 && resources.placement.is_none())
+    {
+        true => usable_gpus(project),
         false => Vec::new(),
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let cpus = u32::try_from(cores.max(jobs.unwrap_or(0))).unwrap_or(u32::MAX);
-    Limits::new(jobs.unwrap_or(cores), cpus, memory(), gpus)
+    let here = Limits::new(jobs.unwrap_or(cores), cpus, memory(), gpus);
+    let placements = graph.skeleton.needs().filter_map(|(resources, _)| resources.placement.as_ref());
+    placements.fold(here, |limits, placement| {
+        let name = placement.executor.as_str();
+        let settings = project.executors().settings(name, &std::collections::BTreeMap::new());
+        let jobs = settings.ok().and_then(|settings| settings.shared.jobs).unwrap_or(MOST_ELSEWHERE);
+        limits.with_executor(name, jobs as usize)
+    })
 }
 
 /// Bytes of memory; without limit where it cannot be told.

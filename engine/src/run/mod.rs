@@ -3,11 +3,10 @@
 mod attempts;
 mod conductor;
 mod deciding;
+mod elsewhere;
 mod estimate;
 mod forecast;
 mod git;
-mod gpu_leases;
-mod gpus;
 mod last_line;
 mod leftovers;
 mod live;
@@ -17,6 +16,7 @@ mod releasing;
 mod remembering;
 mod sharing;
 mod storing;
+mod tally;
 mod tasks;
 mod teller;
 
@@ -29,8 +29,6 @@ pub(crate) use conductor::need;
 pub use conductor::run;
 pub use forecast::forecast;
 pub(crate) use git::state as git_state;
-pub(crate) use gpu_leases::{AGAIN, GpuLeases};
-pub(crate) use gpus::usable as usable_gpus;
 pub(crate) use machine_facts::limits;
 
 /// How a run is to go.
@@ -44,13 +42,15 @@ pub struct RunOptions {
     pub keep_going: bool,
     /// What started the run.
     pub cause: Cause,
+    /// Its id, if somebody has to know it before it begins.
+    pub id: Option<RunId>,
 }
 
 impl RunOptions {
     /// A run of everything.
     #[must_use]
     pub fn new(cause: Cause) -> Self {
-        Self { selection: Selection::default(), jobs: None, keep_going: false, cause }
+        Self { selection: Selection::default(), jobs: None, keep_going: false, cause, id: None }
     }
 }
 

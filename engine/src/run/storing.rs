@@ -63,7 +63,8 @@ impl Conductor {
             self.scope.forced[step] || self.restore.contains_key(&step) || execution.expected.is_some();
         let looks_up = self.shares_key(step) && !insists && execution.after == 0 && remote.may_know(&key);
         let mut wanted = Vec::new();
-        if !self.storing.fetched.contains(&step) {
+        // What runs elsewhere is fetched there.
+        if self.placement(step).is_none() && !self.storing.fetched.contains(&step) {
             for material in &execution.resolved.materials {
                 let Content::Artifact { artifact, .. } = &material.content else { continue };
                 if !cache.is_here(artifact)? && cache.available(artifact)? {

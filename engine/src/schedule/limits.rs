@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
 /// What one step needs while it runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +15,8 @@ pub struct Need {
     pub gpus: u32,
     /// Named tokens.
     pub tokens: BTreeMap<String, u32>,
+    /// The executor that gives it all but the tokens; none for this machine.
+    pub executor: Option<Arc<str>>,
 }
 
 /// What the machine has and what of it is free.
@@ -30,6 +33,8 @@ pub struct Limits {
     elsewhere: BTreeSet<String>,
     /// How many of each named token there are; one of every name that is not listed.
     tokens: BTreeMap<String, u32>,
+    /// How many more steps each executor may be handed.
+    executors: BTreeMap<Arc<str>, usize>,
 }
 
 /// What a running step holds.
@@ -63,7 +68,23 @@ impl Limits {
     /// A machine with all free: how many steps may run at once, CPU cores, bytes of memory, the ids of its GPUs.
     #[must_use]
     pub fn new(jobs: usize, cpus: u32, memory: u64, gpus: Vec<String>) -> Self {
-        Self { jobs, cpus, all_cpus: cpus, memory, gpus, elsewhere: BTreeSet::new(), tokens: BTreeMap::new() }
+        Self {
+            jobs,
+            cpus,
+            all_cpus: cpus,
+            memory,
+            gpus,
+            elsewhere: BTreeSet::new(),
+            tokens: BTreeMap::new(),
+            executors: BTreeMap::new(),
+        }
+    }
+
+    /// The same, with an executor that may be handed so many steps at once.
+    #[must_use]
+    pub fn with_executor(mut self, name: &str, jobs: usize) -> Self {
+        self.executors.insert(name.into(), jobs);
+        self
     }
 
     /// How many more steps may run at once.
@@ -80,10 +101,11 @@ impl Limits {
     /// What of a need this machine could never give, in words: what is wanted and what there is.
     #[must_use]
     pub fn impossible(&self, need: &Need) -> Option<(String, String)> {
-        if need.gpus as usize > self.gpus.len() {
+        let here = need.executor.is_none();
+        if here && need.gpus as usize > self.gpus.len() {
             return Some((format!("{} GPUs", need.gpus), format!("{}", self.gpus.len())));
         }
-        if need.memory > self.memory {
+        if here && need.memory > self.memory {
             return Some((format!("{} bytes of memory", need.memory), format!("{}", self.memory)));
         }
         need.tokens
@@ -95,13 +117,19 @@ impl Limits {
     /// Whether a step with this need can start now.
     #[must_use]
     pub fn fits(&self, need: &Need) -> bool {
+        if let Some(executor) = &need.executor {
+            return self.room(executor) > 0 && self.has_tokens(need);
+        }
         self.fits_but_for_gpus(need) && self.own_gpus().count() >= need.gpus as usize
     }
 
     /// Whether a step with this need only waits for GPUs that somebody else uses.
     #[must_use]
     pub fn waits_for_others(&self, need: &Need) -> bool {
-        !self.fits(need) && self.fits_but_for_gpus(need) && self.gpus.len() >= need.gpus as usize
+        need.executor.is_none()
+            && !self.fits(need)
+            && self.fits_but_for_gpus(need)
+            && self.gpus.len() >= need.gpus as usize
     }
 
     /// The ids of the GPUs that no step of this run holds.
@@ -124,7 +152,16 @@ impl Limits {
         self.jobs > 0
             && self.cpus >= need.cpus.min(self.all_cpus)
             && self.memory >= need.memory
-            && need.tokens.iter().all(|(name, count)| self.token(name) >= *count)
+            && self.has_tokens(need)
+    }
+
+    fn has_tokens(&self, need: &Need) -> bool {
+        need.tokens.iter().all(|(name, count)| self.token(name) >= *count)
+    }
+
+    /// How many more steps an executor may be handed.
+    fn room(&self, executor: &str) -> usize {
+        self.executors.get(executor).copied().unwrap_or(0)
     }
 
     /// Takes what a step needs; none if it does not fit now. A step that wants more cores than the machine has gets all.
@@ -132,26 +169,35 @@ impl Limits {
         if !self.fits(need) {
             return None;
         }
+        for (name, count) in &need.tokens {
+            let left = self.token(name) - count;
+            self.tokens.insert(name.clone(), left);
+        }
         let (asked, mut need) = (need.clone(), need.clone());
+        if let Some(room) = need.executor.as_ref().and_then(|executor| self.executors.get_mut(executor)) {
+            *room -= 1;
+            return Some(Held { need, asked, gpus: Vec::new() });
+        }
         need.cpus = need.cpus.min(self.all_cpus);
         self.jobs -= 1;
         self.cpus -= need.cpus;
         self.memory -= need.memory;
         let gpus: Vec<String> = self.own_gpus().take(need.gpus as usize).cloned().collect();
         self.gpus.retain(|gpu| !gpus.contains(gpu));
-        for (name, count) in &need.tokens {
-            let left = self.token(name) - count;
-            self.tokens.insert(name.clone(), left);
-        }
         Some(Held { need, asked, gpus })
     }
 
     /// Gives back what a step held.
     pub fn give_back(&mut self, held: Held) {
-        self.jobs += 1;
-        self.cpus += held.need.cpus;
-        self.memory += held.need.memory;
-        self.gpus.extend(held.gpus);
+        match held.need.executor.as_ref().and_then(|executor| self.executors.get_mut(executor)) {
+            Some(room) => *room += 1,
+            None => {
+                self.jobs += 1;
+                self.cpus += held.need.cpus;
+                self.memory += held.need.memory;
+                self.gpus.extend(held.gpus);
+            }
+        }
         for (name, count) in held.need.tokens {
             *self.tokens.entry(name).or_insert(0) += count;
         }
@@ -184,6 +230,21 @@ mod tests {
         let returned = first.gpus.clone();
         machine.give_back(first);
         assert_eq!(machine.take(&one).unwrap().gpus, returned);
+    }
+
+    #[test]
+    fn what_runs_elsewhere_takes_nothing_of_this_machine() {
+        let mut machine = machine().with_executor("gpu", 2);
+        let need =
+            Need { cpus: 64, memory: 1 << 40, gpus: 8, executor: Some("gpu".into()), ..Need::default() };
+        assert!(machine.impossible(&need).is_none());
+        let held = [machine.take(&need).unwrap(), machine.take(&need).unwrap()];
+        assert!(!machine.fits(&need), "it has room for two");
+        assert!(machine.fits(&Need { cpus: 8, memory: 100, gpus: 2, ..Need::default() }));
+        held.into_iter().for_each(|held| machine.give_back(held));
+        assert!(machine.fits(&need));
+        let unknown = Need { executor: Some("other".into()), ..Need::default() };
+        assert!(!machine.fits(&unknown));
     }
 
     #[test]

@@ -201,7 +201,9 @@ impl Machine {
         if self.prepared.len() >= self.most_prepared || self.ending >= self.most_ending {
             return None;
         }
-        let (_, waiting) = self.ready.iter_mut().max_by_key(|(_, waiting)| waiting.peek().copied())?;
+        // What runs elsewhere is prepared there.
+        let here = self.ready.iter_mut().filter(|(need, _)| need.executor.is_none());
+        let (_, waiting) = here.max_by_key(|(_, waiting)| waiting.peek().copied())?;
         let rank = waiting.pop()?;
         self.prepared.insert(rank);
         Some(rank.1.0)
@@ -210,7 +212,7 @@ impl Machine {
     /// Whether ready steps need GPUs.
     #[must_use]
     pub fn wants_gpus(&self) -> bool {
-        self.stopped_by.is_none() && self.ready_needs().any(|need| need.gpus > 0)
+        self.stopped_by.is_none() && self.ready_needs().any(|need| need.gpus > 0 && need.executor.is_none())
     }
 
     /// Whether a ready step could start if nobody else on this machine used GPUs.

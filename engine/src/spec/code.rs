@@ -44,6 +44,10 @@ codes! {
     EmptyCommand = "empty-command",
     /// A list of references has no item.
     EmptyList = "empty-list",
+    /// What a step says of its executor cannot be.
+    Executor = "executor",
+    /// An effect runs on this machine.
+    ExecutorOfEffect = "executor-of-effect",
     /// A condition cannot be read.
     Expression = "expression",
     /// The kind of a built-in step's output cannot be chosen.

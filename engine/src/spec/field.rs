@@ -67,6 +67,9 @@ pub(crate) const KINDS: &[&str] = &["file", "dir", "metrics", "plot", "model", "
 /// Levels of isolation.
 pub(crate) const SANDBOXES: &[&str] = &["default", "strict", "off", "trace"];
 
+/// Failures of a step's own after which it may be tried again.
+pub(crate) const RETRIED: &[&str] = &["oom", "timeout", "failure"];
+
 /// Which outputs are kept.
 pub(crate) const KEEPS: &[&str] = &["all", "final"];
 
@@ -196,7 +199,12 @@ pub(crate) static STEP: &[Field] = &[
         "Conditions on the step's metrics that let the steps after it go on.",
         "gate = \"rmse < 60\"",
     ),
-    field("retries", Shape::Count, "How often a failed attempt is made again.", "retries = 2"),
+    field(
+        "retries",
+        Shape::OneOf(&[Shape::Count, Shape::Table(RETRIES)]),
+        "How often a failed attempt is made again.",
+        "retries = 2",
+    ),
     field("timeout", Shape::Duration, "The longest that an attempt may take.", "timeout = \"2 h\""),
     field("cache", Shape::Truth, "Whether results are kept and found again.", "cache = false"),
     field(
@@ -230,7 +238,22 @@ pub(crate) static STEP: &[Field] = &[
         "What the step needs while it runs.",
         "resources = { cpus = 4, memory = \"16 GiB\" }",
     ),
-    field("executor", Shape::Text, "Where the step runs.", "executor = \"local\""),
+    field(
+        "executor",
+        Shape::OneOf(&[
+            Shape::Text,
+            Shape::Table(EXECUTOR),
+            Shape::List(&Shape::OneOf(&[Shape::Text, Shape::Table(EXECUTOR)])),
+        ]),
+        "Where the step runs; of a list, the first whose condition holds.",
+        "executor = \"gpu\"",
+    ),
+    field(
+        "checkpoint",
+        Shape::OneOf(&[Shape::Text, Shape::Table(CHECKPOINT)]),
+        "A folder of the step that is saved while it runs, and is there again when its next attempt begins; never part of the key.",
+        "checkpoint = \"checkpoints\"",
+    ),
     field("environment", Shape::Text, "The environment that the step runs in.", "environment = \"gpu\""),
     field("stage", Shape::Text, "The stage of the lifecycle that the step belongs to.", "stage = \"train\""),
     field(
@@ -301,10 +324,61 @@ static EFFECT: &[Field] = &[
     ),
 ];
 
+static EXECUTOR: &[Field] = &[
+    required("name", Shape::Text, "The executor; `local` is this machine.", "name = \"gpu\""),
+    field(
+        "when",
+        Shape::Text,
+        "A condition on parameters; without one it is always taken.",
+        "when = \"params.rows > 1000000\"",
+    ),
+    field(
+        "with",
+        Shape::Map(Naming::Free, &Shape::Any),
+        "What this step says otherwise than `[executors.NAME]` in `tidemill.toml`.",
+        "with = { partition = \"long\" }",
+    ),
+];
+
+static CHECKPOINT: &[Field] = &[
+    required("path", Shape::Text, "The folder, in the step's own.", "path = \"checkpoints\""),
+    field("every", Shape::Duration, "How often it is saved (five minutes).", "every = \"10 min\""),
+];
+
+static RETRIES: &[Field] = &[
+    field(
+        "infrastructure",
+        Shape::Count,
+        "How often after a failure that is not the step's own: a lost machine, a preemption (two).",
+        "infrastructure = 3",
+    ),
+    field(
+        "on",
+        Shape::List(&Shape::Word(RETRIED)),
+        "After which failures of the step's own too.",
+        "on = [\"oom\"]",
+    ),
+    field("times", Shape::Count, "How often after one of these (two).", "times = 1"),
+    field(
+        "scale",
+        Shape::Table(SCALE),
+        "By what the needs of the step grow after one of these.",
+        "scale = { memory = 2 }",
+    ),
+];
+
+static SCALE: &[Field] = &[
+    field("memory", Shape::Count, "After it ran out of memory.", "memory = 2"),
+    field("time", Shape::Count, "After its time was up.", "time = 2"),
+];
+
 static RESOURCES: &[Field] = &[
     field("cpus", Shape::Count, "CPU cores (one).", "cpus = 4"),
     field("memory", Shape::Size, "Memory.", "memory = \"16 GiB\""),
     field("gpus", Shape::Count, "GPUs.", "gpus = 1"),
+    field("gpu_type", Shape::Text, "What GPUs, in the executor's own word.", "gpu_type = \"a100\""),
+    field("vram", Shape::Size, "Memory of each GPU.", "vram = \"20 GiB\""),
+    field("nodes", Shape::Count, "Machines, each with all that stands here; all or none (one).", "nodes = 2"),
     field(
         "time",
         Shape::Duration,

@@ -5,21 +5,12 @@ use super::diagnostic::{Diagnostic, Problems};
 use super::read::unknown_name;
 use super::tree::{Entry, Node};
 
-/// Tells executors and environments that are understood and cannot be used.
+/// Tells environments that are understood and cannot be used.
 pub(crate) fn check(table: &Node, environments: &[&str], problems: &mut Problems) {
     let mut tell = |entry: &Entry, what: String, help: &str| {
         let diagnostic = Diagnostic::new(Code::NotAvailableYet, format!("{what} is not available yet"));
         problems.add(diagnostic.at(&entry.value.span, "not available yet").help(help));
     };
-    if let Some(entry) = table.entry("executor")
-        && let Some(name) = entry.value.text().filter(|name| *name != "local")
-    {
-        tell(
-            entry,
-            format!("the executor `{name}`"),
-            "steps run on this machine: write `executor = \"local\"` or nothing",
-        );
-    }
     if let Some(entry) = table.entry("environment")
         && let Some(name) = entry.value.text()
     {

@@ -6,6 +6,7 @@ mod builtin;
 mod code;
 mod diagnostic;
 mod duplicate;
+mod executor;
 mod field;
 mod input;
 mod later;
@@ -16,6 +17,7 @@ mod params;
 mod parts;
 mod read;
 mod reference;
+mod retries;
 mod schema;
 mod shape;
 mod shell;
@@ -47,6 +49,7 @@ pub(crate) use template::{Piece, split};
 pub(crate) use tree::{Span, inside, single_value};
 pub(crate) use value::{noun, text};
 
+use crate::executors::Executors;
 use crate::interface::Catalog;
 use crate::suggest;
 
@@ -63,4 +66,6 @@ pub struct LoadRequest<'a> {
     pub params_files: &'a [(Utf8PathBuf, String)],
     /// The built-in steps.
     pub catalog: &'a dyn Catalog,
+    /// Where steps may run beside this machine.
+    pub executors: &'a Executors,
 }

@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use crate::interface::{Interface, OutputKind};
 use crate::keep::Keep;
 use crate::name::{AliasName, AxisName, InputName, ModelName, OutputName, PipelineName, StepName};
+use crate::retries::Retries;
 use crate::sandbox::Sandbox;
 
 use super::params::Parameters;
@@ -57,7 +58,8 @@ pub(crate) struct StepSpec<'a> {
     pub(crate) fingerprint: Option<FingerprintSpec>,
     pub(crate) when: Option<Placed<String>>,
     pub(crate) gate: Vec<Placed<String>>,
-    pub(crate) retries: u32,
+    pub(crate) retries: Retries,
+    pub(crate) checkpoint: Option<CheckpointSpec>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) cache: bool,
     pub(crate) keep: Option<Keep>,
@@ -65,6 +67,17 @@ pub(crate) struct StepSpec<'a> {
     pub(crate) sandbox: Option<Sandbox>,
     pub(crate) network: bool,
     pub(crate) resources: ResourcesSpec,
+    /// Where it may run: the first whose condition holds.
+    pub(crate) executors: Vec<ExecutorSpec>,
+}
+
+/// Where a step may run.
+#[derive(Debug)]
+pub(crate) struct ExecutorSpec {
+    pub(crate) name: Template,
+    pub(crate) when: Option<Placed<String>>,
+    /// What is said otherwise than by the executor.
+    pub(crate) with: Option<Filling>,
 }
 
 /// What a step does.
@@ -165,6 +178,13 @@ pub(crate) struct FingerprintSpec {
     pub(crate) max_age: Option<Duration>,
 }
 
+/// A folder that is saved while a step runs.
+#[derive(Debug)]
+pub(crate) struct CheckpointSpec {
+    pub(crate) path: Template,
+    pub(crate) every: Duration,
+}
+
 /// What a step changes outside the cache.
 #[derive(Debug, Default)]
 pub(crate) struct EffectSpec {
@@ -178,5 +198,8 @@ pub(crate) struct ResourcesSpec {
     pub(crate) cpus: u32,
     pub(crate) memory: Option<u64>,
     pub(crate) gpus: u32,
+    pub(crate) gpu_type: Option<String>,
+    pub(crate) vram: Option<u64>,
+    pub(crate) nodes: u32,
     pub(crate) tokens: Vec<(String, u32)>,
 }

@@ -11,11 +11,12 @@ use super::LoadRequest;
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::model::{
-    ActionSpec, AxisSpec, AxisValues, EffectSpec, Filling, FillingKind, FingerprintSpec, Placed,
-    ResourcesSpec, StepSpec,
+    ActionSpec, AxisSpec, AxisValues, CheckpointSpec, EffectSpec, Filling, FillingKind, FingerprintSpec,
+    Placed, ResourcesSpec, StepSpec,
 };
 use super::read::{check_once, interface, unknown_name};
 use super::reference::{COMMAND, EARLY, Family, Names, Scope, VARIABLE};
+use super::retries::retries;
 use super::template::Template;
 use super::tree::{Entry, Kind, Node};
 use super::{builtin, input, later, output, shape, value};
@@ -59,7 +60,8 @@ impl<'a> StepReader<'a, '_> {
             when: table.get("when").and_then(placed),
             gate: self.gate(entry, outputs.iter().any(|output| output.kind == OutputKind::Metrics), problems),
             outputs,
-            retries: table.get("retries").and_then(Node::count).unwrap_or(0),
+            retries: retries(table, problems),
+            checkpoint: self.checkpoint(entry, problems),
             timeout: duration(table, "timeout").or_else(|| duration(resources?, "time")),
             cache: table.get("cache").and_then(Node::bool).unwrap_or(true),
             keep: table.get("keep").and_then(Node::text).and_then(Keep::named),
@@ -67,6 +69,7 @@ impl<'a> StepReader<'a, '_> {
             sandbox: table.get("sandbox").and_then(Node::text).and_then(Sandbox::named),
             network: table.get("network").and_then(Node::bool).unwrap_or(true),
             resources: read_resources(resources, problems),
+            executors: self.executors(entry, interface, problems),
         })
     }
 
@@ -161,7 +164,7 @@ impl<'a> StepReader<'a, '_> {
     }
 
     /// A tree with its texts read as templates; none if one of them is wrong.
-    fn filling(&self, node: &Node, scope: &Scope<'_>, problems: &mut Problems) -> Option<Filling> {
+    pub(super) fn filling(&self, node: &Node, scope: &Scope<'_>, problems: &mut Problems) -> Option<Filling> {
         let kind = match &node.kind {
             Kind::Text(text) if text.contains('$') => FillingKind::Template(scope.template(node, problems)?),
             Kind::List(items) => {
@@ -254,6 +257,14 @@ impl<'a> StepReader<'a, '_> {
         })
     }
 
+    fn checkpoint(&self, entry: &Entry, problems: &mut Problems) -> Option<CheckpointSpec> {
+        let node = entry.value.get("checkpoint")?;
+        let path = if node.text().is_some() { node } else { node.get("path")? };
+        let scope = self.scope(entry, "checkpoint", &[Family::Params]);
+        let every = duration(node, "every").unwrap_or(Duration::from_secs(300));
+        Some(CheckpointSpec { path: scope.template(path, problems)?, every })
+    }
+
     fn gate(&self, entry: &Entry, metrics: bool, problems: &mut Problems) -> Vec<Placed<String>> {
         let Some(gate) = entry.value.entry("gate") else { return Vec::new() };
         if !metrics && !self.names.steps.get(&entry.key).is_some_and(|names| names.any_output) {
@@ -326,17 +337,24 @@ fn scalar(scope: &Scope<'_>, node: &Node, problems: &mut Problems) -> Option<Tem
 
 fn read_resources(node: Option<&Node>, problems: &mut Problems) -> ResourcesSpec {
     let count = |name: &str| node.and_then(|node| node.get(name)).and_then(Node::count);
-    if let Some(cpus) = node.and_then(|node| node.get("cpus"))
-        && cpus.count() == Some(0)
-    {
-        problems.add(Diagnostic::new(Code::Number, "a step needs at least one core").at(&cpus.span, ""));
+    let size = |name: &str| {
+        let text = node.and_then(|node| node.get(name)).and_then(Node::text)?;
+        text.parse::<bytesize::ByteSize>().ok().map(|size| size.as_u64())
+    };
+    for (name, noun) in [("cpus", "core"), ("nodes", "node")] {
+        if let Some(number) = node.and_then(|node| node.get(name)).filter(|node| node.count() == Some(0)) {
+            let message = format!("a step needs at least one {noun}");
+            problems.add(Diagnostic::new(Code::Number, message).at(&number.span, ""));
+        }
     }
-    let memory = node.and_then(|node| node.get("memory")).and_then(Node::text);
     let tokens = node.and_then(|node| node.get("tokens")).map_or(&[][..], Node::entries);
     ResourcesSpec {
         cpus: count("cpus").unwrap_or(1),
-        memory: memory.and_then(|text| text.parse::<bytesize::ByteSize>().ok()).map(|size| size.as_u64()),
+        memory: size("memory"),
         gpus: count("gpus").unwrap_or(0),
+        gpu_type: node.and_then(|node| text(node, "gpu_type")),
+        vram: size("vram"),
+        nodes: count("nodes").unwrap_or(1),
         tokens: tokens.iter().filter_map(|token| Some((token.key.clone(), token.value.count()?))).collect(),
     }
 }

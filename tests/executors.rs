@@ -1,0 +1,364 @@
+//! Steps that run elsewhere: on a real Slurm, and in another user's account over SSH. The same bytes come out, under the same key.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::support::{ObjectStore, Project, Remote, kill_with_descendants, signal, slurm, until};
+
+/// What is trained somewhere: a Python script, as people have it.
+const TRAIN: &str = r#"
+import json, os, sys
+rows = [float(line) for line in open(sys.argv[1])]
+json.dump({"mean": sum(rows) / len(rows), "rows": len(rows)}, open(sys.argv[2], "w"))
+print("trained on", len(rows), "rows", flush=True)
+"#;
+
+const PIPELINE: &str = r#"
+[params]
+where = "cluster"
+
+[steps.clean]
+run = "COUNT(clean); grep -v x ${inputs.raw} > ${outputs.rows}"
+inputs.raw = "raw.txt"
+outputs.rows = "rows.txt"
+
+[steps.train]
+run = ["python3", "${inputs.code}", "${inputs.rows}", "${outputs.model}"]
+inputs = { code = "train.py", rows = "${clean.rows}" }
+outputs.model = { path = "model.json", kind = "metrics" }
+executor = "${params.where}"
+
+[steps.report]
+run = "COUNT(report); cat ${inputs.model} > ${outputs.page}"
+inputs.model = "${train.model}"
+outputs.page = { path = "page.txt", publish = "page.txt" }
+"#;
+
+fn project() -> Project {
+    let project = Project::with(PIPELINE);
+    project.file("raw.txt", "1\nx\n2\n3\n").file("train.py", TRAIN);
+    project
+}
+
+/// The same, made on this machine.
+fn made_here() -> Project {
+    let here = project();
+    here.file("tidemill.toml", "[executors.cluster]\nkind = \"slurm\"\n");
+    here.run(&["--set", "where=local"]).ok().executed(3);
+    here
+}
+
+#[test]
+fn a_step_on_slurm_gives_what_it_gives_here_and_is_found_again() {
+    let here = made_here();
+
+    let mut there = project();
+    there.on_slurm("");
+    let answer = there.tidemill(&["run", "--output", "plain"]).ok();
+    assert_eq!(there.read("page.txt"), here.read("page.txt"));
+    assert!(answer.stderr.contains("sent     train   to cluster, as "), "{}", answer.stderr);
+    there.run_executes(0);
+    // Where a step runs is no part of its key.
+    there.run(&["--set", "where=local"]).ok().executed(0);
+    assert!(there.tidemill(&["log", "train"]).ok().stdout.contains("trained on 3 rows"));
+    let key = |project: &Project| {
+        let shown = project.tidemill(&["show", "--json"]).ok().json();
+        let steps = shown["steps"].as_array().unwrap().clone();
+        steps.into_iter().find(|step| step["step"] == "train").unwrap()["key"].clone()
+    };
+    assert_eq!(key(&there), key(&here));
+    let shown = there.tidemill(&["status"]).ok().stdout;
+    assert_eq!(shown, "nothing goes on\n", "what is done with is forgotten");
+    assert!(there.state_files("remote/").is_empty());
+}
+
+/// A step that says that it has begun, and goes on when it may.
+const WAITS: &str = r#"
+[steps.slow]
+run = """
+COUNT(slow)
+echo begun
+touch OUTSIDE/begun
+until [ -e OUTSIDE/go ]; do sleep 0.05; done
+echo done > ${outputs.o}
+"""
+outputs.o = { path = "o.txt", publish = "o.txt" }
+executor = "cluster"
+"#;
+
+fn waiting() -> Project {
+    let mut project = Project::with(WAITS);
+    project.on_slurm("");
+    project
+}
+
+#[test]
+fn a_run_that_was_killed_is_taken_up_and_nothing_is_done_twice() {
+    let project = waiting();
+    let mut started = project.start(&["run"]);
+    started.until("the step has begun", || project.outside("begun").exists().then_some(()));
+    kill_with_descendants(started.pid());
+    drop(started);
+    until("it is dead, and what it left is seen", || {
+        let status = project.tidemill(&["status"]).ok().stdout;
+        (status.contains("is dead") && status.contains("slow  on cluster: runs")).then_some(())
+    });
+    let mut again = project.start(&["run", "--output", "plain"]);
+    project.outside_file("go", "");
+    let answer = {
+        again.until("it ends", || project.has("o.txt").then_some(()));
+        project.answer_of(again).ok()
+    };
+    assert!(answer.stderr.contains("adopted  slow"), "{}", answer.stderr);
+    assert_eq!((project.counts().as_str(), project.read("o.txt").as_str()), ("slow 1", "done\n"));
+    project.run_executes(0);
+    assert!(project.state_files("remote/").is_empty());
+}
+
+#[test]
+fn what_ended_while_nobody_looked_is_collected() {
+    let project = waiting();
+    let mut started = project.start(&["run"]);
+    started.until("the step has begun", || project.outside("begun").exists().then_some(()));
+    kill_with_descendants(started.pid());
+    drop(started);
+    project.outside_file("go", "");
+    until("it has ended there", || {
+        project.tidemill(&["status"]).ok().stdout.contains("its result waits").then_some(())
+    });
+    project.run_executes(1);
+    assert_eq!((project.counts().as_str(), project.read("o.txt").as_str()), ("slow 1", "done\n"));
+}
+
+#[test]
+fn stopping_a_run_ends_what_it_has_elsewhere() {
+    let project = waiting();
+    let mut started = project.start(&["run"]);
+    started.until("the step has begun", || project.outside("begun").exists().then_some(()));
+    signal(started.pid(), Signal::INT);
+    project.answer_of(started).exits(130);
+    assert_eq!(project.tidemill(&["status"]).ok().stdout, "nothing goes on\n");
+    assert!(project.state_files("remote/").is_empty(), "it has ended, and that was confirmed");
+}
+
+#[test]
+fn what_a_dead_run_left_is_ended_by_cancel() {
+    let project = waiting();
+    let mut started = project.start(&["run"]);
+    started.until("the step has begun", || project.outside("begun").exists().then_some(()));
+    kill_with_descendants(started.pid());
+    drop(started);
+    let said = project.tidemill(&["cancel", "last"]).ok().stdout;
+    assert!(said.contains("slow: ended on its executor"), "{said}");
+    assert_eq!(project.tidemill(&["status"]).ok().stdout, "nothing goes on\n");
+}
+
+#[test]
+fn a_run_in_the_background_is_watched_and_stopped() {
+    let project = waiting();
+    let said = project.tidemill(&["run", "--detach"]).ok().stdout;
+    let run = said.split_whitespace().nth(1).unwrap().to_owned();
+    until("the step has begun", || project.outside("begun").exists().then_some(()));
+    let status = project.tidemill(&["status"]).ok().stdout;
+    assert!(
+        status.contains(&format!("run {run} of story goes on")) && status.contains("slow  on cluster"),
+        "{status}"
+    );
+    let mut watching = project.start(&["attach", &run]);
+    watching.until("what it prints comes over", || {
+        let log = project.tidemill(&["log", "slow"]).ok().stdout;
+        log.contains("begun").then_some(())
+    });
+    // Who stops watching stops nothing.
+    signal(watching.pid(), Signal::INT);
+    let answer = project.answer_of(watching).exits(130);
+    assert!(answer.stderr.contains("goes on"), "{}", answer.stderr);
+    project.outside_file("go", "");
+    let answer = project.tidemill(&["attach", &run]).ok();
+    for said in ["running  slow", "on cluster, at n", "done     slow"] {
+        assert!(answer.stderr.contains(said), "{said}: {}", answer.stderr);
+    }
+    assert_eq!(project.counts(), "slow 1");
+
+    fs::remove_file(project.outside("go")).unwrap();
+    fs::remove_file(project.outside("begun")).unwrap();
+    project.tidemill(&["run", "--detach", "--force", "slow"]).ok();
+    until("the step has begun", || project.outside("begun").exists().then_some(()));
+    let said = project.tidemill(&["cancel", "last"]).ok().stdout;
+    assert!(said.contains("was stopped"), "{said}");
+    assert_eq!(project.tidemill(&["status"]).ok().stdout, "nothing goes on\n");
+}
+
+/// A step of three epochs that saves each, and stays at the second until it may go on.
+const LONG: &str = r#"
+[steps.long]
+run = """
+COUNT(long)
+n=$(cat saved/n 2>/dev/null || echo 0)
+while [ $n -lt 3 ]; do
+    n=$((n + 1)); echo epoch $n
+    echo $n > saved/n.new && mv saved/n.new saved/n
+    until [ -e OUTSIDE/go ] || [ $n -ne 2 ]; do touch OUTSIDE/two; sleep 0.05; done
+done
+cat saved/n > ${outputs.o}
+"""
+outputs.o = { path = "o.txt", publish = "o.txt" }
+executor = "cluster"
+checkpoint = { path = "saved", every = "200 ms" }
+"#;
+
+/// The step was made twice, and began at the third epoch then.
+fn went_on_where_it_was(project: &Project) {
+    assert_eq!((project.read("o.txt").as_str(), project.counts().as_str()), ("3\n", "long 2"));
+    let log = project.tidemill(&["log", "long"]).ok().stdout;
+    assert!(log.ends_with("epoch 3\n") && !log.contains("epoch 1\n"), "{log}");
+    // What was saved is of no use any more: a step that is forced begins at its beginning.
+    project.run(&["--force", "long"]).ok().executed(1);
+    assert_eq!(project.tidemill(&["log", "long"]).ok().stdout, "epoch 1\nepoch 2\nepoch 3\n");
+}
+
+#[test]
+fn an_attempt_that_had_to_make_room_is_made_again_from_its_checkpoint() {
+    let mut project = Project::with(LONG);
+    project.on_slurm("partition = \"spot\"\n");
+    let mut started = project.start(&["run", "--output", "plain"]);
+    started.until("it is at two", || project.outside("two").exists().then_some(()));
+    let batch = project.state_files("remote/").remove(0);
+    let batch = batch.file_stem().unwrap().to_str().unwrap().to_owned();
+    // Somebody whose jobs go first needs all nodes.
+    let high = |command: &mut Command| command.env("SLURM_CONF", slurm()).output().unwrap();
+    let sent = high(Command::new("sbatch").args([
+        "--partition=high",
+        "--nodes=2",
+        "--exclusive",
+        "--job-name=boss",
+        "--output=/dev/null",
+        "--wrap=sleep 1",
+    ]));
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    started.until("it is over", || {
+        (!project.state().join(format!("remote/{batch}.json")).exists()).then_some(())
+    });
+    project.outside_file("go", "");
+    let answer = project.answer_of(started).ok();
+    assert!(
+        answer.stderr.contains("retry    long  it had to make room for another job on cluster"),
+        "{}",
+        answer.stderr
+    );
+    went_on_where_it_was(&project);
+}
+
+#[test]
+fn an_attempt_whose_machine_is_gone_is_made_again_from_its_checkpoint() {
+    let mut remote = Remote::start();
+    let (project, _store) = over_ssh(LONG, &remote);
+    let mut started = project.start(&["run", "--output", "plain"]);
+    started.until("it is at two", || project.outside("two").exists().then_some(()));
+    started.until("that is saved", || {
+        let saved = fs::read_dir(format!("{}/cache/.tidemill/checkpoints", remote.folder()));
+        (saved.ok()?.count() > 0).then_some(())
+    });
+    remote.order("lose");
+    started.until("that is noticed", || {
+        project.tidemill(&["status"]).ok().stdout.contains("cannot be").then_some(())
+    });
+    remote.order("start");
+    project.outside_file("go", "");
+    let answer = project.answer_of(started).ok();
+    for said in ["cut off  long", "reached  long", "retry    long  it was lost on cluster"] {
+        assert!(answer.stderr.contains(said), "{said}: {}", answer.stderr);
+    }
+    went_on_where_it_was(&project);
+}
+
+/// A project whose executor `cluster` is another user's account, and the store between the two.
+fn over_ssh(pipeline: &str, remote: &Remote) -> (Project, ObjectStore) {
+    let mut project = Project::with(pipeline);
+    let store = ObjectStore::s3(&project.outside("s3"));
+    for (name, value) in &store.variables {
+        project.variable(name, value);
+    }
+    // What both users have: another Python would be another key.
+    project.variable("PATH", "/usr/bin:/bin");
+    let (url, config, folder) = (&store.url, remote.config(), remote.folder());
+    project.file(
+        "tidemill.toml",
+        format!(
+            "[store]\nurl = \"{url}\"\n\n[executors.cluster]\nkind = \"ssh\"\nhosts = [\"remote\"]\nssh_config = \"{config}\"\n\
+             folder = \"{folder}\"\ncache = \"{folder}/cache\"\npoll = \"500 ms\"\n",
+        ),
+    );
+    // Whoever works there leaves traces here.
+    for traces in [project.outside(""), project.root().join("../counts")] {
+        fs::set_permissions(&traces, fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    fs::set_permissions(project.root().join(".."), fs::Permissions::from_mode(0o755)).unwrap();
+    (project, store)
+}
+
+#[test]
+fn a_step_on_two_machines_gives_what_the_first_made() {
+    let mut project = Project::with(
+        r#"
+[steps.both]
+run = """
+echo $MASTER_ADDR $MASTER_PORT $NNODES > OUTSIDE/rank-$TIDEMILL_NODE_RANK.new
+mv OUTSIDE/rank-$TIDEMILL_NODE_RANK.new OUTSIDE/rank-$TIDEMILL_NODE_RANK
+until [ -e OUTSIDE/rank-0 ] && [ -e OUTSIDE/rank-1 ]; do sleep 0.05; done
+echo made by $NODE_RANK of $TIDEMILL_NODES > ${outputs.o}
+"""
+outputs.o = { path = "o.txt", publish = "o.txt" }
+executor = "cluster"
+resources = { nodes = 2 }
+"#,
+    );
+    project.on_slurm("");
+    project.run_executes(1);
+    assert_eq!(project.read("o.txt"), "made by 0 of 2\n");
+    let said = |rank: u32| fs::read_to_string(project.outside(&format!("rank-{rank}"))).unwrap();
+    assert_eq!(said(0), said(1), "they meet at one place");
+    assert!(said(0).ends_with(" 2\n"), "{}", said(0));
+}
+
+#[test]
+fn an_executor_is_tried_before_it_is_trusted() {
+    let mut project =
+        Project::with("[steps.a]\nrun = \"true\"\noutputs.o = { path = \"o\", optional = true }\n");
+    project.on_slurm("");
+    assert_eq!(
+        project.tidemill(&["executors", "list"]).ok().stdout,
+        "local    this machine\ncluster  slurm\n"
+    );
+    let tried = project.tidemill(&["executors", "test", "cluster"]).ok().stdout;
+    for what in ["ok  settings", "ok  store", "ok  reached", "ok  program", "ok  step", "it ran"] {
+        assert!(tried.contains(what), "{what}: {tried}");
+    }
+    let wrong = project.tidemill(&["executors", "test", "clutser"]).exits(4).stdout;
+    assert!(
+        wrong.contains("no  settings") && wrong.contains("executors of this project: cluster"),
+        "{wrong}"
+    );
+    project.on_slurm("partition = \"nowhere\"\n");
+    let wrong = project.tidemill(&["executors", "test", "cluster"]).exits(4).stdout;
+    assert!(wrong.contains("no  step") && wrong.contains("partition"), "{wrong}");
+}
+
+#[test]
+fn a_step_in_another_account_over_ssh_gives_the_same() {
+    let here = made_here();
+    let remote = Remote::start();
+    let (there, _store) = over_ssh(PIPELINE, &remote);
+    there.file("raw.txt", "1\nx\n2\n3\n").file("train.py", TRAIN);
+    there.run(&[]).ok().executed(3);
+    assert_eq!(there.read("page.txt"), here.read("page.txt"));
+    there.run(&[]).ok().executed(0);
+    // The secret of the store is in nothing that is written down here.
+    for path in there.state_files("") {
+        let bytes = fs::read(&path).unwrap();
+        assert!(!bytes.windows(23).any(|part| part == b"the-secret-of-the-story"), "{}", path.display());
+    }
+}
