@@ -12,7 +12,8 @@ FINDINGS = pathlib.Path(__file__).parent / "findings.md"
 HEAD = """\
 # The long campaigns
 
-`tests/campaign` tries the promises of [the cache](cache.md) for as long as one likes: runs are killed, the machine fails them, and many share one state.
+`tests/campaign` tries the promises of [the cache](cache.md) and of [executors](executors.md) for as long as one likes: runs are killed, the machine fails them, and many
+share one state.
 It needs a built `tidemill` (`--tidemill`), Python 3.11 or newer, Linux, and for some parts strace and root; all projects lie in temporary folders. What
 it draws comes from `--seed`; when a process is killed at a moment, the machine has a say, too.
 
@@ -21,6 +22,7 @@ $ tests/campaign crash              # 500 kills at random moments; then one befo
 $ tests/campaign faults             # calls that fail; small disks, read-only places, limits, times that jump
 $ tests/campaign concurrency        # 1,000 rounds of eight runs at once
 $ tests/campaign fuzz               # 30 minutes of a processor for each parser of bytes from outside
+$ tests/campaign remote             # 100 kills of runs whose steps run on Slurm, over SSH and on Ray
 $ tests/campaign executors          # engines that take too long to get for the test command
 $ tests/campaign report             # writes this page
 ```
@@ -47,6 +49,23 @@ After each mishap all of this must hold:
 - No process of a step is left alive: not after the engine or the warden was killed alone; if both were killed in one moment, not after the next run that
   executes something.
 - `tidemill cache verify` finds nothing damaged, `displaced/` is not there, and `work/` is empty.
+
+## The pipeline elsewhere
+
+Kills of runs whose steps run on an engine meet another one, in a fresh project each time: eleven steps, of which eight run there. A chain that is there, here, there,
+and ends there; a matrix of three there that is collected here; a step there with a checkpoint, and one that fails there the first time and is retried. Each execution leaves a mark outside of the project. The engine is a real one, started by a script in `tests/engines`, and nothing happens to it. The run is
+killed with SIGKILL at a random moment of its time, in a fifth of the cases in its first 300 ms, alone or with all its descendants, once, twice or three times in a row.
+Sometimes a while goes by then, in which what runs there ends and nobody looks; sometimes `tidemill status --json` is asked, and answers.
+
+Then all of this must hold:
+
+- The next `tidemill run` ends by itself and exits with 0. No other command is needed.
+- Every step that runs there was executed **exactly once**, the one that fails once exactly twice. It makes no difference how often the run was killed. A step that runs here
+  was executed once, and once more per kill at most.
+- What is published is byte by byte what a clean run publishes whose steps all run here.
+- One more run executes nothing.
+- `.tidemill/remote/` is empty, and the engine knows nothing more of what was handed to it: no job, no folder of a job.
+- No process of a step is left alive, and `tidemill cache verify` finds nothing damaged.
 """
 
 WHAT = {
@@ -71,6 +90,12 @@ Eight runs at once in one project, or in two checkouts with one state folder; ra
 same key; all with the same parameter, or each with its own. Each execution leaves a mark under a name that is made of what the key is made of. Each key is
 executed exactly once, in whatever pipeline of the state it occurs; all eight exit with 0; what is published is what `--jobs 1` in a fresh project publishes, and what a
 reckoning in the script gives. In some of the rounds one of the eight is killed: what it was executing may be executed once more.""",
+    "remote: slurm": """\
+The pipeline elsewhere, on a real Slurm with two nodes and a folder as the store.""",
+    "remote: ssh": """\
+The same in another user's account, over OpenSSH; the store is a real S3 server.""",
+    "remote: ray": """\
+The same on a real Ray with two nodes and a folder as the store.""",
     "executors: kubernetes": """\
 What every engine promises, and what only Kubernetes does, on a real control plane with two nodes that are played: etcd, API server, controllers and scheduler, built
 from the source package of Debian once. It is an ignored test of the crate of the executors; the other engines are part of the test command.""",
