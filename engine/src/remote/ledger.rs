@@ -113,8 +113,11 @@ impl Ledger for Batches {
             jobs,
         };
         fs::create_dir_all(&self.folder)?;
-        // Made for its owner only, written aside, synced, then named.
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        // Made for its owner only, written aside, synced, then named. Who is killed in between leaves it among what a later run removes.
+        let aside = self.folder.with_file_name("work");
+        fs::create_dir_all(&aside)?;
+        let run = noted.jobs.first().map(|job| job.label.run.to_string()).unwrap_or_default();
+        let mut file = tempfile::Builder::new().prefix(&format!("{run}.batch-")).tempfile_in(&aside)?;
         file.write_all(&serde_json::to_vec(&noted)?)?;
         file.as_file().sync_all()?;
         file.persist(self.path(&batch.id)).map_err(|error| error.error)?;
