@@ -86,14 +86,10 @@ impl Cache {
 
     /// The verified bytes of this digest, from either of its blobs. What lies in the trash is put back.
     pub(crate) fn content_here(&self, digest: Digest, limit: u64) -> Result<Vec<u8>, CacheError> {
-        match self.content_in_place(digest, limit) {
-            Err(CacheError::Missing { .. })
-                if self.put_back_any([Blob { digest, executable: false }].into_iter())? =>
-            {
-                self.content_in_place(digest, limit)
-            }
-            other => other,
-        }
+        self.with_trash(
+            || self.content_in_place(digest, limit),
+            || Ok(vec![Blob { digest, executable: false }]),
+        )
     }
 
     fn content_in_place(&self, digest: Digest, limit: u64) -> Result<Vec<u8>, CacheError> {
@@ -163,12 +159,7 @@ impl Cache {
     }
 
     pub(crate) fn ensure_here(&self, blobs: &[Blob]) -> Result<Vec<Stamp>, CacheError> {
-        match self.ensure_in_place(blobs) {
-            Err(error) if error.is_absence() && self.put_back_any(self.lacking(blobs)?.into_iter())? => {
-                self.ensure_in_place(blobs)
-            }
-            other => other,
-        }
+        self.with_trash(|| self.ensure_in_place(blobs), || self.lacking(blobs))
     }
 
     fn ensure_in_place(&self, blobs: &[Blob]) -> Result<Vec<Stamp>, CacheError> {

@@ -33,14 +33,7 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Missing`] if it is not here.
     pub fn open_content(&self, digest: Digest) -> Result<File, CacheError> {
-        match self.open_in_place(digest) {
-            Err(CacheError::Missing { .. })
-                if self.put_back_any([Blob { digest, executable: false }].into_iter())? =>
-            {
-                self.open_in_place(digest)
-            }
-            other => other,
-        }
+        self.with_trash(|| self.open_in_place(digest), || Ok(vec![Blob { digest, executable: false }]))
     }
 
     fn open_in_place(&self, digest: Digest) -> Result<File, CacheError> {

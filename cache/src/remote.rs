@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::layout::Blob;
+use crate::trash::LOOKS;
 use crate::{Artifact, Cache, CacheError, Digest, Form, Key, Manifest, manifest};
 
 /// A content that is wanted, and whether as a file with the executable bit.
@@ -138,11 +139,15 @@ impl Cache {
 
     /// The blobs that are not here, nor are their twins. What lies in the trash is put back.
     fn lacking_here(&self, blobs: &[Blob]) -> Result<Vec<Blob>, CacheError> {
-        let lacking = self.lacking(blobs)?;
-        match lacking.is_empty() || !self.put_back_any(lacking.iter().copied())? {
-            true => Ok(lacking),
-            false => self.lacking(&lacking),
+        let mut lacking = self.lacking(blobs)?;
+        for _ in 0..LOOKS {
+            if lacking.is_empty() || self.generations()?.is_empty() {
+                break;
+            }
+            self.put_back_any(lacking.iter().copied())?;
+            lacking = self.lacking(&lacking)?;
         }
+        Ok(lacking)
     }
 
     /// The manifest of a folder, if it is one and here.

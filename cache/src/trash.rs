@@ -18,6 +18,8 @@ use crate::live::{Alive, Life, Own};
 use crate::survey::children;
 use crate::{Cache, CacheError, record};
 
+/// How often what is not in its place is looked for in the trash. What is nowhere costs that many looks.
+pub(crate) const LOOKS: usize = 3;
 /// The file of a generation that says who lived when all was taken out.
 const WAITS: &str = "waits";
 /// The file that says which process still puts something into it.
@@ -174,14 +176,29 @@ impl Cache {
         }
     }
 
-    /// Puts back what lies in the trash of these contents, each with or without the executable bit; whether there was anything.
-    pub(crate) fn put_back_any(&self, blobs: impl Iterator<Item = Blob>) -> Result<bool, CacheError> {
-        let mut any = false;
-        for blob in blobs {
-            any |= self.put_back(blob)?;
-            any |= self.put_back(blob.twin())?;
+    /// Does something with contents. What it does not find in its place is looked for in the trash, and it is done again: somebody else may
+    /// have put it back in between, and a collection may have taken it out once more.
+    pub(crate) fn with_trash<T>(
+        &self,
+        mut done: impl FnMut() -> Result<T, CacheError>,
+        lacking: impl Fn() -> Result<Vec<Blob>, CacheError>,
+    ) -> Result<T, CacheError> {
+        for _ in 0..LOOKS {
+            match done() {
+                Err(error) if error.is_absence() => self.put_back_any(lacking()?.into_iter())?,
+                other => return other,
+            }
         }
-        Ok(any)
+        done()
+    }
+
+    /// Puts back what lies in the trash of these contents, each with or without the executable bit.
+    pub(crate) fn put_back_any(&self, blobs: impl Iterator<Item = Blob>) -> Result<(), CacheError> {
+        for blob in blobs {
+            self.put_back(blob)?;
+            self.put_back(blob.twin())?;
+        }
+        Ok(())
     }
 
     fn write<'l>(
