@@ -1,7 +1,6 @@
 //! Steps that run elsewhere: on a real Slurm, and in another user's account over SSH. The same bytes come out, under the same key.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -278,25 +277,7 @@ fn an_attempt_whose_machine_is_gone_is_made_again_from_its_checkpoint() {
 /// A project whose executor `cluster` is another user's account, and the store between the two.
 fn over_ssh(pipeline: &str, remote: &Remote) -> (Project, ObjectStore) {
     let mut project = Project::with(pipeline);
-    let store = ObjectStore::s3(&project.outside("s3"));
-    for (name, value) in &store.variables {
-        project.variable(name, value);
-    }
-    // What both users have: another Python would be another key.
-    project.variable("PATH", "/usr/bin:/bin");
-    let (url, config, folder) = (&store.url, remote.config(), remote.folder());
-    project.file(
-        "tidemill.toml",
-        format!(
-            "[store]\nurl = \"{url}\"\n\n[executors.cluster]\nkind = \"ssh\"\nhosts = [\"remote\"]\nssh_config = \"{config}\"\n\
-             folder = \"{folder}\"\ncache = \"{folder}/cache\"\npoll = \"500 ms\"\n",
-        ),
-    );
-    // Whoever works there leaves traces here.
-    for traces in [project.outside(""), project.root().join("../counts")] {
-        fs::set_permissions(&traces, fs::Permissions::from_mode(0o777)).unwrap();
-    }
-    fs::set_permissions(project.root().join(".."), fs::Permissions::from_mode(0o755)).unwrap();
+    let store = project.over_ssh(remote);
     (project, store)
 }
 
@@ -322,6 +303,101 @@ resources = { nodes = 2 }
     let said = |rank: u32| fs::read_to_string(project.outside(&format!("rank-{rank}"))).unwrap();
     assert_eq!(said(0), said(1), "they meet at one place");
     assert!(said(0).ends_with(" 2\n"), "{}", said(0));
+}
+
+#[test]
+fn each_machine_gives_what_it_made_where_that_is_declared() {
+    let mut project = Project::with(
+        r#"
+[steps.both]
+run = """
+COUNT(both)
+mkdir ${outputs.shards}
+echo of $${NODE_RANK-all} > ${outputs.shards}/rows
+ln -s rows ${outputs.shards}/link
+[ $NODE_RANK = 1 ] || echo all > ${outputs.index}
+"""
+outputs.shards = { path = "made/shards", kind = "dir", per_rank = true, publish = "shards" }
+outputs.index = "index.txt"
+executor = "cluster"
+resources = { nodes = 2 }
+
+[steps.joined]
+run = "cat ${inputs.shards}/0/rows ${inputs.shards}/1/link ${inputs.index} > ${outputs.o}"
+inputs = { shards = "${both.shards}", index = "${both.index}" }
+outputs.o = { path = "o.txt", publish = "o.txt" }
+"#,
+    );
+    project.on_slurm("");
+    project.run_executes(2);
+    assert_eq!(
+        project.read("o.txt"),
+        "of 0\nof 1\nall\n",
+        "the second machine need not write what is not its own"
+    );
+    assert_eq!(project.read("shards/1/rows"), "of 1\n");
+    project.run_executes(0);
+    project.tidemill(&["cache", "verify"]).ok();
+    // What lies in the store is whole: somebody else finds it there.
+    let other = project.checkout("other");
+    other.run(&[]).ok().executed(0);
+    assert_eq!((other.read("shards/0/rows").as_str(), project.counts().as_str()), ("of 0\n", "both 2"));
+    // Another number of machines is another result; one machine has a folder as well.
+    project.edit("pipeline.toml", "nodes = 2", "nodes = 1");
+    project.edit("pipeline.toml", "[ $NODE_RANK = 1 ] || ", "");
+    project.edit("pipeline.toml", "1/link", "0/link");
+    project.edit("pipeline.toml", "executor = \"cluster\"", "");
+    project.run_executes(2);
+    assert_eq!(project.read("o.txt"), "of all\nof all\nall\n");
+    project.tidemill(&["verify", "--repeat", "1", "both"]).ok().says("the same");
+    project.edit("pipeline.toml", "nodes = 1", "nodes = 2");
+    project.run(&[]).exits(2).says("step both asks for 2 machines, and this machine has one");
+}
+
+#[test]
+fn a_gpu_that_another_user_of_the_host_has_is_waited_for() {
+    let remote = Remote::start();
+    let (there, _store) = over_ssh(
+        r#"
+[steps.train]
+run = "printf %s $CUDA_VISIBLE_DEVICES > ${outputs.gpu}"
+outputs.gpu = { path = "gpu", publish = "gpu" }
+executor = "cluster"
+resources.gpus = 1
+"#,
+        &remote,
+    );
+    let library = there.nvidia_library();
+    let env = format!("env = {{ LD_LIBRARY_PATH = \"{library}\", CUDA_VISIBLE_DEVICES = \"GPU-cccc\" }}\n");
+    there.file("tidemill.toml", there.read("tidemill.toml") + &env);
+    there.edit("tidemill.toml", "[\"remote\"]", "[{ host = \"remote\", gpus = 1 }]");
+    // Somebody who works on that machine.
+    let mut holder = Project::with(
+        r#"
+[steps.notebook]
+run = "touch OUTSIDE/held; until [ -e OUTSIDE/go ]; do sleep 0.05; done"
+resources.gpus = 1
+"#,
+    );
+    holder.variable("LD_LIBRARY_PATH", &library);
+    holder.variable("CUDA_VISIBLE_DEVICES", "GPU-cccc");
+    let mut holding = holder.start(&["run", "--json"]);
+    holding.until("it has the GPU", || holder.outside("held").exists().then_some(()));
+    let mut waiting = there.start(&["run", "--json"]);
+    waiting.until("the worker waits", || {
+        let logs = there
+            .state_files("runs/")
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|end| end == "log"));
+        let mut logs = logs.filter_map(|path| fs::read_to_string(path).ok());
+        logs.any(|log| log.contains("waiting for 1 GPUs, which others on this machine use")).then_some(())
+    });
+    assert!(!there.has("gpu"));
+    holder.outside_file("go", "");
+    holder.answer_of(holding).ok().executed(1);
+    waiting.until("it has it", || there.has("gpu").then_some(()));
+    there.answer_of(waiting).ok().executed(1);
+    assert_eq!(there.read("gpu"), "GPU-cccc");
 }
 
 #[test]

@@ -42,6 +42,7 @@ mod team_store;
 mod undeclared;
 
 // Elsewhere.
+mod everywhere;
 mod executors;
 
 // What goes wrong.

@@ -27,7 +27,7 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// Looks results up by their keys, and keeps what is found in the cache.
     fn look_up(&self, cache: &Cache, keys: &[Key]);
 
-    /// The same, also if it was asked for before: something may have come since.
+    /// The same for what goes between machines and is no result of a step, also if it was asked for before: something may have come since.
     fn look_up_again(&self, cache: &Cache, keys: &[Key]);
 
     /// Whether there is any use in looking this key up: it was not yet, and the store can be reached.

@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 use clap::Parser;
 use tidemill_cache::Digest;
 use tidemill_engine::Cancellation;
-use tidemill_engine::remote::{Worked, Working, work};
+use tidemill_engine::remote::{MOST_KEPT, Worked, Working, work};
 
 use crate::args::{Global, When};
 use crate::context::Context;
@@ -28,6 +28,9 @@ struct Args {
     /// Where workers of this machine keep what they have fetched.
     #[arg(long, value_name = "DIR")]
     cache: Option<Utf8PathBuf>,
+    /// How many bytes may lie there: what was not used for longest goes.
+    #[arg(long, value_name = "BYTES", default_value_t = MOST_KEPT)]
+    cache_size: u64,
     /// Take GPUs that nobody else on this machine uses, instead of all that can be seen.
     #[arg(long)]
     lease_gpus: bool,
@@ -68,6 +71,7 @@ fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let project = context.project_at(folder)?;
     let working = Working {
         lease_gpus: args.lease_gpus,
+        most_kept: args.cache_size,
         printed: Box::new(|bytes| {
             // Nobody may read it any more: what it is, is in the report.
             let mut out = std::io::stdout().lock();

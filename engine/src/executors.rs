@@ -39,6 +39,9 @@ pub struct SharedSettings {
     pub program: Option<String>,
     /// A folder on its machines where workers keep what they have fetched.
     pub cache: Option<String>,
+    /// How large that may be, in bytes.
+    #[serde(deserialize_with = "size")]
+    pub cache_size: Option<u64>,
     /// Variables that workers get there.
     pub env: BTreeMap<String, String>,
     /// Variables of this environment that workers get there; what the store takes as credentials goes by itself.
@@ -87,6 +90,8 @@ pub struct KubernetesTable {
     pub gpu_resource: Option<String>,
     /// The label of nodes that says what GPUs they have (`nvidia.com/gpu.product`).
     pub gpu_label: Option<String>,
+    /// The label of nodes that says how much memory their GPUs have (`nvidia.com/gpu.memory`).
+    pub gpu_memory_label: Option<String>,
 }
 
 /// A taint of nodes that is no hindrance.
@@ -132,8 +137,16 @@ pub struct SlurmTable {
     pub qos: Option<String>,
     /// Environment modules that are loaded first.
     pub modules: Vec<String>,
+    /// The generic resource by which the cluster counts memory of GPUs.
+    pub vram_gres: Option<String>,
     /// More options of `sbatch`, as they are.
     pub options: Vec<String>,
+    /// The address of its REST server, such as `http://head:6820`, which is asked instead of its commands.
+    pub rest: Option<String>,
+    /// The user in whose name that is asked; whoever runs this if none is named.
+    pub rest_user: Option<String>,
+    /// The variable of this environment that holds the user's token for it (`SLURM_JWT`).
+    pub rest_token_env: Option<String>,
 }
 
 /// Hosts that are reached over SSH.
@@ -217,6 +230,9 @@ impl Executors {
                     | "jobs"
                     | "poll"
                     | "login"
+                    | "rest"
+                    | "rest_user"
+                    | "rest_token_env"
                     | "hosts"
                     | "ssh_config"
                     | "folder"
@@ -247,7 +263,7 @@ fn settings(mut table: toml::Table) -> Result<ExecutorSettings, String> {
         None => return Err(format!("it has no `kind`; there are {kinds}")),
     };
     let mut shared = toml::Table::new();
-    for field in ["jobs", "program", "cache", "env", "pass_env", "poll"] {
+    for field in ["jobs", "program", "cache", "cache_size", "env", "pass_env", "poll"] {
         shared.extend(table.remove(field).map(|value| (field.to_owned(), value)));
     }
     let shared: SharedSettings = read(shared)?;
@@ -280,6 +296,11 @@ fn read<T: serde::de::DeserializeOwned>(table: toml::Table) -> Result<T, String>
 fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     crate::policy::parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    crate::policy::parse_size(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 impl<'de> Deserialize<'de> for SshHost {

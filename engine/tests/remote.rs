@@ -6,6 +6,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tidemill_engine::event::Cause;
@@ -13,7 +14,7 @@ use tidemill_engine::failure::{Failure, StepFailure};
 use tidemill_engine::graph::{Graph, StepIndex};
 use tidemill_engine::name::{AttemptId, RunId};
 use tidemill_engine::plan::{Decision, Foreseen, RunFacts, Selection, foresee_now};
-use tidemill_engine::remote::{Order, OrderError, Report, Worked, WorkerError, Working, work};
+use tidemill_engine::remote::{Order, OrderError, Report, Worked, WorkerError, Working, tidy, work};
 use tidemill_engine::{Cancellation, Overrides, Project, RunOptions, Settings, load, run};
 
 use crate::support::Nothing;
@@ -26,7 +27,7 @@ fn warden() {
 
 /// A worker that tells nobody what its step prints.
 fn silent() -> Working {
-    Working { lease_gpus: false, printed: Box::new(|_| {}) }
+    Working { lease_gpus: false, most_kept: u64::MAX, printed: Box::new(|_| {}) }
 }
 
 /// Some machines around one store.
@@ -124,6 +125,30 @@ async fn what_is_made_elsewhere_is_what_would_be_made_here() {
     run(&here, graph, options, Vec::new(), Cancellation::new()).await.unwrap();
     let local = here.cache().result(&made.key).unwrap().unwrap();
     assert_eq!(local.outputs, made.outputs);
+}
+
+/// What a machine has fetched and made for others does not pile up there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cache_of_workers_is_kept_small() {
+    let world = World::new();
+    world.file("here/pipeline.toml", PIPELINE);
+    world.file("here/rows.txt", "1\n2\n3\n");
+    world.file("more/b.txt", "more\n");
+    let here = world.on("here", &[("SAID", "said")]);
+    let digest = order(&world, &here).await;
+    let there = world.on("there", &[("SAID", "said")]);
+    assert_eq!(work(&there, digest, silent(), &Cancellation::new()).await.unwrap(), Worked::Succeeded);
+    let now = SystemTime::now();
+    let later = |days: u64| now + Duration::from_secs(days * 24 * 3600);
+    assert_eq!(tidy(&there, 0, now).unwrap().objects, 0, "the worker has just looked");
+    assert_eq!(tidy(&there, 0, now + Duration::from_secs(2 * 3600)).unwrap().objects, 0, "all of it is new");
+    assert_eq!(tidy(&there, 1 << 30, later(2)).unwrap().objects, 0, "there is room");
+    let removed = tidy(&there, 0, later(3)).unwrap();
+    assert!(removed.objects > 0 && removed.results > 0, "{removed:?}");
+    // What is gone is fetched again; what is reported is there still, and nobody makes it again.
+    let there = world.on("there", &[("SAID", "said")]);
+    assert_eq!(work(&there, digest, silent(), &Cancellation::new()).await.unwrap(), Worked::Succeeded);
+    assert!(Report::find(&world.on("here", &[]), digest).unwrap().is_some());
 }
 
 /// A result that was made with other things than its key was made of would be a lie.

@@ -5,6 +5,7 @@ mod clusters;
 #[path = "../../engine/executors/tests/support.rs"]
 mod engines;
 mod faults;
+mod gpus;
 mod http;
 mod processes;
 mod project;
@@ -13,7 +14,7 @@ mod terminal;
 mod wait;
 
 pub(crate) use answer::{Answer, with_narrow_columns};
-pub(crate) use clusters::{Remote, slurm};
+pub(crate) use clusters::{Cluster, RayCluster, Remote, slurm};
 pub(crate) use faults::Faults;
 pub(crate) use http::ask;
 pub(crate) use processes::{Started, children_of, kill_with_descendants, processes_of, signal};

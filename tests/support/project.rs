@@ -127,6 +127,11 @@ impl Project {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
+    /// Where its commands look for programs.
+    pub(crate) fn path_variable(&self) -> String {
+        self.variables.get("PATH").cloned().unwrap_or_else(|| std::env::var("PATH").unwrap())
+    }
+
     /// Unsets a variable for all commands that follow.
     pub(crate) fn without_variable(&mut self, name: &str) {
         self.variables.remove(name);

@@ -22,16 +22,16 @@ pub(crate) struct Found {
 }
 
 impl Store {
-    /// Looks results up, and keeps what is found in the cache.
-    pub(crate) fn look_up_results(&self, cache: &Cache, keys: &[Key]) {
+    /// Looks results up, and keeps what is found in the cache; how many that are.
+    pub(crate) fn look_up_results(&self, cache: &Cache, keys: &[Key]) -> u64 {
         let keys: Vec<Key> = {
             let mut session = self.session();
             keys.iter().copied().filter(|key| session.asked.insert(*key)).collect()
         };
         if keys.is_empty() {
-            return;
+            return 0;
         }
-        let Some(open) = self.open_if_there() else { return };
+        let Some(open) = self.open_if_there() else { return 0 };
         self.heed_withdrawals(cache, &open);
         let trusted = self.trusted();
         let found = {
@@ -48,18 +48,24 @@ impl Store {
                     .await
             })
         };
+        let mut kept = 0;
         for (key, found) in found {
             match found {
                 Ok(None) => {}
-                Ok(Some(found)) => {
-                    if let Err(error) = self.take_over(cache, &open, found) {
+                Ok(Some(found)) => match self.take_over(cache, &open, found) {
+                    Ok(()) => kept += 1,
+                    Err(error) => {
                         tracing::warn!(%key, %error, "a result of the store cannot be kept here");
                     }
+                },
+                Err(error) if error.is_outage() => {
+                    self.lose(&error);
+                    break;
                 }
-                Err(error) if error.is_outage() => return self.lose(&error),
                 Err(error) => self.tell(format!("{error}; its step runs as if there were none")),
             }
         }
+        kept
     }
 
     /// Keeps a result, and where its contents lie. A result that was withdrawn here does not come back.
@@ -84,7 +90,6 @@ impl Store {
         let key = record.result.key;
         let kept = cache.take_over(&record.recipe, record.result)?;
         open.known.note_result(&key, kept.number, level, number);
-        self.inner.progress.result_found();
         Ok(())
     }
 }

@@ -79,12 +79,12 @@ impl Progress {
         self.contents_received.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn result_found(&self) {
-        self.results_found.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn results_found(&self, count: u64) {
+        self.results_found.fetch_add(count, Ordering::Relaxed);
     }
 
-    pub(crate) fn result_sent(&self) {
-        self.results_sent.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn results_sent(&self, count: u64) {
+        self.results_sent.fetch_add(count, Ordering::Relaxed);
     }
 
     pub(crate) fn expect(&self, bytes: u64) {

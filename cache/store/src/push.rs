@@ -46,9 +46,16 @@ pub struct Pushed {
 #[derive(Debug, Clone, Default)]
 pub struct Pushing {
     stopped: Arc<AtomicBool>,
+    is_aside: bool,
 }
 
 impl Pushing {
+    /// What is sent is no result of a step, and is not counted as one.
+    #[must_use]
+    pub fn aside() -> Self {
+        Self { is_aside: true, ..Self::default() }
+    }
+
     /// What was begun is ended; nothing more is begun.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
@@ -144,7 +151,12 @@ impl Store {
                 .extend(records.into_iter().map(|(result, _)| (result.step, "it was stopped".to_owned())));
             return Ok(());
         }
-        self.send_records(cache, open, records, pushed)
+        let before = pushed.results;
+        let sent = self.send_records(cache, open, records, pushed);
+        if !pushing.is_aside {
+            self.inner.progress.results_sent(pushed.results - before);
+        }
+        sent
     }
 
     /// Whether all packs that these records name are in the store; those that are not any more are forgotten. Somebody may have
@@ -261,7 +273,6 @@ impl Store {
             match sent {
                 Ok(Sent::New) => {
                     pushed.results += 1;
-                    self.inner.progress.result_sent();
                 }
                 Ok(Sent::There) => pushed.there += 1,
                 Ok(Sent::TooLarge(step)) => pushed.left.push((step, "its record is too large".to_owned())),

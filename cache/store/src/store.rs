@@ -265,7 +265,8 @@ fn identity(path: &object_store::path::Path, bytes: &[u8]) -> Result<String, Sto
 
 impl Remote for Store {
     fn look_up(&self, cache: &Cache, keys: &[Key]) {
-        self.look_up_results(cache, keys);
+        let found = self.look_up_results(cache, keys);
+        self.inner.progress.results_found(found);
     }
 
     fn look_up_again(&self, cache: &Cache, keys: &[Key]) {

@@ -17,8 +17,8 @@ pub struct Resources {
     pub gpus: u32,
     /// What GPUs, in the engine's own word.
     pub gpu_type: Option<String>,
-    /// Memory of each GPU in bytes. No engine knows a word for it, so none of them heeds it: it is for whoever gives a job its GPUs on a
-    /// host, and a `gpu_type` says as much to the others.
+    /// Memory of each GPU in bytes. Kubernetes and Slurm are told where they know a word for it; in the end whoever runs the job looks
+    /// whether its GPUs have so much.
     pub vram: Option<u64>,
     /// How long it may take from its start.
     pub time: Option<Duration>,

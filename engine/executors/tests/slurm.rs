@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tidemill_executors::{Batch, End, Executor as _, Resources, Shell, Slurm, SlurmSettings, State};
+use tidemill_executors::{
+    Batch, End, Executor as _, ExecutorError, Resources, Shell, Slurm, SlurmRest, SlurmSettings, State,
+};
 
 use crate::contract::{self, batch, end, shell, until};
 use crate::programs;
@@ -25,6 +27,51 @@ async fn it_keeps_its_promise() {
     programs::all(&cluster).await;
     several::all(&cluster).await;
     several::they_meet(&cluster).await;
+}
+
+/// The same, by its REST server: the shell knows no Slurm.
+#[tokio::test]
+async fn it_keeps_its_promise_by_its_rest_server() {
+    let engine = Engine::start("slurm");
+    let folder = tempfile::tempdir().unwrap();
+    let server =
+        SlurmRest { address: engine.text("rest"), user: engine.text("user"), token: engine.text("token") };
+    let of = |rest: &SlurmRest, partition: Option<&str>| {
+        let settings = SlurmSettings {
+            folder: folder.path().to_str().map(str::to_owned),
+            partition: partition.map(str::to_owned),
+            rest: Some(rest.clone()),
+            ..SlurmSettings::default()
+        };
+        let no_slurm = [("SLURM_CONF".to_owned(), "/nowhere".to_owned())].into();
+        Slurm::new(Shell::Here { variables: no_slurm }, &settings)
+    };
+    let cluster = of(&server, None).unwrap();
+    contract::all(&cluster).await;
+    programs::all(&cluster).await;
+    several::all(&cluster).await;
+    several::they_meet(&cluster).await;
+    gpus_are_asked_for(&cluster).await;
+    let nowhere = of(&server, Some("nowhere")).unwrap().submit(&batch(vec![shell("true")])).await;
+    assert!(
+        matches!(&nowhere, Err(ExecutorError::Refused { reason, .. }) if reason.contains("partition")),
+        "{nowhere:?}"
+    );
+    let stranger = SlurmRest { token: "no-such-token".to_owned(), ..server.clone() };
+    let asked = of(&stranger, None).unwrap().submit(&batch(vec![shell("true")])).await.unwrap_err();
+    assert!(!format!("{asked:?} {stranger:?}").contains("no-such-token"), "{asked:?}");
+    let gone = SlurmRest { address: "http://127.0.0.1:9".to_owned(), ..server };
+    let asked = of(&gone, None).unwrap().status(&[batch(Vec::new()).id]).await;
+    assert!(matches!(asked, Err(ExecutorError::Unreachable { .. })), "{asked:?}");
+}
+
+async fn gpus_are_asked_for(cluster: &Slurm) {
+    let resources = Resources { gpus: 2, memory: Some(50 << 20), ..Resources::default() };
+    let batch = Batch { resources, ..batch(vec![shell("echo $CUDA_VISIBLE_DEVICES")]) };
+    let ticket = batch.tickets().next().unwrap();
+    cluster.submit(&batch).await.unwrap();
+    assert_eq!(end(cluster, &ticket).await, End::Exited { code: 0 });
+    assert_eq!(contract::printed(cluster, &ticket).await, "0,1\n");
 }
 
 #[tokio::test]

@@ -158,8 +158,8 @@ fn fresh(
     let step = graph.step(index);
     let now = jiff::Timestamp::now();
     let run = RunId::generate(now);
-    let mut gpus = if step.resources.gpus > 0 { usable_gpus(project) } else { Vec::new() };
-    gpus.truncate(step.resources.gpus as usize);
+    let gpus = if step.resources.gpus > 0 { usable_gpus(project) } else { Vec::new() };
+    let gpus = gpus.into_iter().map(|gpu| gpu.id).take(step.resources.gpus as usize).collect();
     let mut card = Card {
         attempt: AttemptId::new(&run, 1),
         pipeline: graph.pipeline.clone(),

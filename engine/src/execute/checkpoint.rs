@@ -204,7 +204,7 @@ impl Saver {
         if state.unsent.is_empty() {
             return;
         }
-        match store.store.push(self.project.cache(), state.unsent.clone(), &Pushing::default()) {
+        match store.store.push(self.project.cache(), state.unsent.clone(), &Pushing::aside()) {
             Ok(pushed) if pushed.left.is_empty() => state.unsent.clear(),
             Ok(pushed) => {
                 tracing::warn!(step = self.names.step, left = ?pushed.left, "its checkpoint is not in the store");

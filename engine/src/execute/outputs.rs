@@ -11,7 +11,33 @@ use crate::graph::{Output, Step};
 use crate::interface::OutputKind;
 use crate::project::Project;
 
-/// Checks and captures all outputs of a step from its folder.
+/// Puts what a step wrote into the folder of its rank, where each has one.
+///
+/// # Errors
+/// If a folder cannot be moved.
+pub(crate) fn arrange(step: &Step, root: &Utf8Path, rank: Option<u32>) -> Result<(), Failure> {
+    for (name, output) in step.outputs.iter().filter(|(_, output)| output.ranks.is_some()) {
+        let path = output.path.below(root);
+        check(name.as_str(), output, root).map_err(Failure::Step)?;
+        if !path.exists() {
+            continue;
+        }
+        let moved = || {
+            let own = path.join(rank.unwrap_or(0).to_string());
+            let aside = path.with_file_name(format!(".tidemill-rank-{name}"));
+            fs::rename(&path, &aside)?;
+            fs::create_dir(&path)?;
+            fs::rename(&aside, &own)
+        };
+        moved().map_err(|error: std::io::Error| {
+            let message = format!("{path} cannot be moved: {error}");
+            Failure::Infrastructure(InfraFailure::Storage { message })
+        })?;
+    }
+    Ok(())
+}
+
+/// Checks and captures the outputs of a step from its folder: all that it has, or what a rank has to give.
 ///
 /// # Errors
 /// If one is missing or of the wrong kind, or the cache cannot take it.
@@ -19,14 +45,19 @@ pub(crate) fn capture(
     project: &Project,
     step: &Step,
     root: &Utf8Path,
+    rank: Option<u32>,
 ) -> Result<BTreeMap<String, Option<Artifact>>, Failure> {
     // Everything is checked before anything is moved, so that a step with one output missing leaves nothing behind.
-    for (name, output) in &step.outputs {
+    let of_rank = || {
+        let is_given = |(_, output): &(&_, &Output)| output.ranks.is_some() || rank.unwrap_or(0) == 0;
+        step.outputs.iter().filter(is_given)
+    };
+    for (name, output) in of_rank() {
         check(name.as_str(), output, root).map_err(Failure::Step)?;
     }
     let rules = IgnoreRules::builtin();
     let mut captured = BTreeMap::new();
-    for (name, output) in &step.outputs {
+    for (name, output) in of_rank() {
         let artifact =
             project.cache().capture(&output.path.below(root), &rules).map_err(|error| match error {
                 CacheError::Io { .. } => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use camino::Utf8PathBuf;
 
 use super::cancel::Cancellation;
+use super::outputs::arrange;
 use super::worker::{Attempt, Work};
 use crate::failure::{Failure, FailureReport, InfraFailure};
 use crate::process::LazyWarden;
@@ -44,6 +45,7 @@ pub async fn rehearse<T: Send + 'static>(
     let looked = work.blocking(move |work| {
         let looked = ran.and_then(|_| {
             work.inputs_are_unchanged()?;
+            arrange(work.step(), &folder.root(), None)?;
             look(Rehearsed { root: folder.root(), aside: folder.beside("cached") })
         });
         folder.discard(&work.project);

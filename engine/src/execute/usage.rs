@@ -38,8 +38,9 @@ impl Course {
             let (name, ids) = (id.to_owned(), gpus.to_vec());
             // Both ask the kernel.
             let asked = tokio::task::spawn_blocking(move || {
-                let load = present.loads().get(name.as_str()).copied();
-                let used = library.load(&ids);
+                let load = present.loads().remove(name.as_str());
+                let processes = load.as_ref().map_or(&[][..], |load| &load.processes);
+                let used = library.load(&ids, processes);
                 (load, used, library)
             });
             let (load, used, back) = asked.await.expect("looking at processes does not panic");
@@ -49,9 +50,10 @@ impl Course {
             let point = UsagePoint {
                 at_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
                 cores: load
+                    .as_ref()
                     .filter(|_| passed > 0.0)
                     .map(|load| load.cpu.saturating_sub(before.1).as_secs_f64() / passed),
-                memory: load.map(|load| load.memory),
+                memory: load.as_ref().map(|load| load.memory),
                 gpu_busy: used.and_then(|used| used.busy),
                 gpu_memory: used.map(|used| used.memory),
             };

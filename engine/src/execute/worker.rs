@@ -16,7 +16,7 @@ use super::folder::StepFolder;
 use super::invocation::{Invocation, OUTCOME, Prepared};
 use super::kept::{self, Card};
 use super::log::{last, tail, written};
-use super::outputs::{capture, describe};
+use super::outputs::{arrange, capture, describe};
 use super::usage::Course;
 use super::{reads, room, undeclared};
 use crate::event::{Undeclared, UsagePoint};
@@ -51,6 +51,8 @@ pub struct Attempt {
     pub timeout: Option<Duration>,
     /// What it takes of the machine, if its process may follow another one's of the same kind, and be followed.
     pub kind: Option<u64>,
+    /// Which of several machines this is: it takes what this one gives, and nothing is kept under the key.
+    pub rank: Option<u32>,
     /// What steps may reach.
     pub fences: Arc<Fences>,
     /// Is told when its process, and all that it left behind, has ended well.
@@ -416,7 +418,9 @@ impl Work {
     fn finish(&self, folder: &StepFolder, usage: Usage) -> Result<Finished, Failure> {
         self.inputs_are_unchanged()?;
         let step = self.step();
-        let outputs = capture(&self.project, step, &folder.root())?;
+        let rank = self.attempt.rank;
+        arrange(step, &folder.root(), rank)?;
+        let outputs = capture(&self.project, step, &folder.root(), rank)?;
         let cache = self.project.cache();
         let log = written(&self.attempt.log).map(|bytes| cache.put(&bytes)).transpose();
         let new = NewResult {
@@ -434,7 +438,7 @@ impl Work {
             sandbox: self.attempt.fences.level(step).word().to_owned(),
         };
         let key = self.attempt.execution.resolved.key;
-        let result = match step.cache {
+        let result = match step.cache && rank.is_none() {
             true => self.record(new)?,
             false => {
                 self.no_input_is_withdrawn()?;

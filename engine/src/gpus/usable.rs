@@ -4,25 +4,36 @@ use std::fs;
 
 use crate::process::{Gpu, Gpus};
 use crate::project::Project;
+use crate::schedule::Device;
 
 /// The variable that says which GPUs a program may see.
 const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
 
-/// The ids of the GPUs that steps may be given, each as it is written in `CUDA_VISIBLE_DEVICES`: by UUID, or as it was
+/// The GPUs that steps may be given, each called as it is written in `CUDA_VISIBLE_DEVICES`: by UUID, or as it was
 /// written there by whoever started this command, where nobody can tell what UUID that is.
 #[must_use]
-pub(crate) fn usable(project: &Project) -> Vec<String> {
-    let of_machine = Gpus::default().all();
-    match project.variable(VISIBLE) {
+pub(crate) fn usable(project: &Project) -> Vec<Device> {
+    let mut library = Gpus::default();
+    let of_machine = library.all();
+    let ids = match project.variable(VISIBLE) {
         Some(value) => {
             let by_bus = project.variable("CUDA_DEVICE_ORDER") == Some("PCI_BUS_ID");
             visible(value, of_machine.as_deref(), by_bus)
         }
         None => match of_machine {
-            Some(gpus) => gpus.into_iter().map(|gpu| gpu.uuid).collect(),
+            Some(gpus) => {
+                let device = |gpu: Gpu| Device { id: gpu.uuid, memory: gpu.memory };
+                return gpus.into_iter().map(device).collect();
+            }
             None => listed_by_driver(),
         },
-    }
+    };
+    let mut device = |id: String| {
+        let of = |gpus: &Vec<Gpu>| gpus.iter().find(|gpu| gpu.uuid == id)?.memory;
+        let memory = of_machine.as_ref().and_then(of).or_else(|| library.memory(&id));
+        Device { id, memory }
+    };
+    ids.into_iter().map(&mut device).collect()
 }
 
 /// What a value of `CUDA_VISIBLE_DEVICES` lets a program see, by the rules of the CUDA runtime: numbers, UUIDs or their
@@ -78,6 +89,7 @@ mod tests {
         let gpu = |(number, name): (usize, &&str)| Gpu {
             uuid: format!("GPU-{number}abc"),
             name: (*name).to_owned(),
+            memory: None,
         };
         names.iter().enumerate().map(gpu).collect()
     }

@@ -279,7 +279,9 @@ impl Expander<'_> {
             });
             match path::written(&filler.text(&output.path), "the step's folder", &output.path.span) {
                 Ok(path) => {
-                    let output_ = Output { path, kind: output.kind, optional: output.optional, publish };
+                    let ranks = output.per_rank.then_some(self.step.resources.nodes);
+                    let (kind, optional) = (output.kind, output.optional);
+                    let output_ = Output { path, kind, optional, publish, ranks };
                     outputs.insert(output.name.clone(), output_);
                 }
                 Err(diagnostic) => problems.add(diagnostic),

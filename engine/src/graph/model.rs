@@ -305,6 +305,8 @@ pub struct Output {
     pub optional: bool,
     /// Where it is also placed, relative to the pipeline's folder.
     pub publish: Option<RelPath>,
+    /// If each machine of the step makes its own: how many there are. It is a folder then, with one for each.
+    pub ranks: Option<u32>,
 }
 
 impl Output {

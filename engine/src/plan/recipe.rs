@@ -8,7 +8,7 @@
 //! | values of referred parameters | in | they may be read through the command or `with` |
 //! | `env` and `pass_env` values | in | the process sees them |
 //! | names of secrets, where `env` refers to them | in; values out | a rotated token must not rebuild the world |
-//! | each output's name, place, kind, optional | in | they decide what is captured |
+//! | each output's name, place, kind, optional; how many ranks make one of their own | in | they decide what is captured |
 //! | identity of declared tools and of a leading Python | in | they do the work |
 //! | the fingerprint's output | in | it stands for state that no file shows |
 //! | OS, architecture, C library | in | programs behave by them |
@@ -169,10 +169,14 @@ fn write_environment(
 }
 
 fn write_output(output: &Output, to: Encoder<'_>) -> Result<(), DocumentError> {
-    to.map(3, |map| {
+    to.map(3 + usize::from(output.ranks.is_some()), |map| {
         map.member("kind", |to| to.text(output.kind.word()))?;
         map.member("optional", |to| to.document(&Document::Bool(output.optional)))?;
-        map.member("path", |to| to.text(output.path.as_str()))
+        map.member("path", |to| to.text(output.path.as_str()))?;
+        match output.ranks {
+            Some(ranks) => map.member("ranks", |to| to.document(&Document::Int(ranks.into()))),
+            None => Ok(()),
+        }
     })
 }
 

@@ -2,13 +2,14 @@
 //! it does not answer, there is nothing to tell, and nothing fails.
 
 use nvml_wrapper::Nvml;
+use nvml_wrapper::enums::device::UsedGpuMemory;
 
 /// What some GPUs do at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GpuLoad {
     /// How much of the time a kernel ran on them, in percent, on average. A GPU that is cut into instances does not tell.
     pub busy: Option<f64>,
-    /// Memory in use on all of them, in bytes.
+    /// Memory in use on all of them, in bytes: that of the processes that were asked for, if they can be told apart from others.
     pub memory: u64,
 }
 
@@ -19,6 +20,8 @@ pub struct Gpu {
     pub uuid: String,
     /// What it is called, such as `NVIDIA H100`; GPUs of one name are alike.
     pub name: String,
+    /// Its memory in bytes, if it tells.
+    pub memory: Option<u64>,
 }
 
 /// The GPUs of this machine.
@@ -37,21 +40,28 @@ enum Library {
 }
 
 impl Gpus {
-    /// What the GPUs with these UUIDs do. Also counts what others do with them: in a container the library names processes
-    /// as the machine outside does, so that they cannot be told apart.
-    pub fn load(&mut self, uuids: &[String]) -> Option<GpuLoad> {
+    /// What the GPUs with these UUIDs do, and how much of their memory these processes have. How busy they are counts others too; so does the memory
+    /// if the library knows none of these processes: in a container it names them as the machine outside does.
+    pub fn load(&mut self, uuids: &[String], processes: &[u32]) -> Option<GpuLoad> {
         if uuids.is_empty() {
             return None;
         }
         let nvml = self.library()?;
-        let (mut busy, mut memory) = (Some(0.0), 0_u64);
+        let (mut busy, mut memory, mut own) = (Some(0.0), 0_u64, None);
         for uuid in uuids {
             let device = nvml.device_by_uuid(uuid.as_str()).ok()?;
             let percent = device.utilization_rates().ok().map(|rates| f64::from(rates.gpu));
             busy = busy.zip(percent).map(|(sum, percent)| sum + percent);
             memory = memory.saturating_add(device.memory_info().ok()?.used);
+            for process in device.running_compute_processes().unwrap_or_default() {
+                if processes.contains(&process.pid)
+                    && let UsedGpuMemory::Used(bytes) = process.used_gpu_memory
+                {
+                    own = Some(own.unwrap_or(0_u64).saturating_add(bytes));
+                }
+            }
         }
-        Some(GpuLoad { busy: busy.map(|sum| sum / uuids.len() as f64), memory })
+        Some(GpuLoad { busy: busy.map(|sum| sum / uuids.len() as f64), memory: own.unwrap_or(memory) })
     }
 
     /// All GPUs, in the order in which they are numbered. None if there is no library to tell.
@@ -59,11 +69,18 @@ impl Gpus {
         let nvml = self.library()?;
         let told = (0..nvml.device_count().ok()?).map(|number| {
             let device = nvml.device_by_index(number)?;
-            Ok(Gpu { uuid: device.uuid()?, name: device.name()? })
+            let memory = device.memory_info().ok().map(|memory| memory.total);
+            Ok(Gpu { uuid: device.uuid()?, name: device.name()?, memory })
         });
         let all = told.collect::<Result<_, nvml_wrapper::error::NvmlError>>();
         all.inspect_err(|error| tracing::warn!(%error, "NVIDIA's library does not tell which GPUs there are"))
             .ok()
+    }
+
+    /// The memory of one, or of an instance of one, in bytes, if the library tells.
+    pub fn memory(&mut self, uuid: &str) -> Option<u64> {
+        let device = self.library()?.device_by_uuid(uuid).ok()?;
+        device.memory_info().ok().map(|memory| memory.total)
     }
 
     fn library(&mut self) -> Option<&Nvml> {
@@ -94,9 +111,9 @@ mod tests {
     #[test]
     fn a_gpu_that_is_not_there_does_nothing() {
         let mut gpus = Gpus::default();
-        assert_eq!(gpus.load(&[]), None);
+        assert_eq!(gpus.load(&[], &[]), None);
         assert!(matches!(gpus.library, Library::Closed), "without a GPU nobody asks for the library");
-        assert_eq!(gpus.load(&["GPU-no-such-one".to_owned()]), None);
+        assert_eq!(gpus.load(&["GPU-no-such-one".to_owned()], &[]), None);
         assert!(!matches!(gpus.library, Library::Closed));
     }
 }

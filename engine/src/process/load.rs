@@ -8,13 +8,15 @@ use super::MARKS;
 use super::table::{self, Entry, RawPid, Surroundings};
 
 /// What all processes of a command use together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Load {
     /// CPU time that those which live, and the children they waited for, took so far. It falls if one dies that nobody
     /// of the command waited for.
     pub cpu: Duration,
     /// Resident memory in bytes; pages that several processes share count for each.
     pub memory: u64,
+    /// The processes.
+    pub processes: Vec<u32>,
 }
 
 /// The load of each command of a warden, by its id; `leaders` are the processes that the warden started.
@@ -32,6 +34,7 @@ pub(super) fn loads(warden: u32, leaders: &HashMap<u32, String>) -> BTreeMap<Str
             if let Some(entry) = table::entry(pid) {
                 load.cpu += Duration::from_millis(milliseconds(entry.ticks));
                 load.memory += entry.pages.saturating_mul(rustix::param::page_size() as u64);
+                load.processes.extend(u32::try_from(pid));
             }
         }
     }

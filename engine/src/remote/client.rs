@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tidemill_executors::{
-    Executor, ExecutorError, Kubernetes, KubernetesSettings, Ray, RaySettings, Shell, Slurm, SlurmSettings,
-    Ssh, SshHost, SshSettings, Toleration,
+    Executor, ExecutorError, Kubernetes, KubernetesSettings, Ray, RaySettings, Shell, Slurm, SlurmRest,
+    SlurmSettings, Ssh, SshHost, SshSettings, Toleration,
 };
 
 use crate::executors::{ExecutorSettings, KindSettings, KubernetesTable, RayTable, SlurmTable, SshTable};
@@ -23,7 +23,18 @@ pub(crate) async fn client(
     let program = settings.shared.program.clone();
     Ok(match &settings.kind {
         KindSettings::Slurm(table) => {
-            let SlurmTable { login, ssh_config, folder, partition, account, qos, modules, options } = table;
+            let SlurmTable {
+                login,
+                ssh_config,
+                folder,
+                partition,
+                account,
+                qos,
+                modules,
+                vram_gres,
+                options,
+                ..
+            } = table;
             let shell = match login {
                 Some(host) => ssh(project, host, ssh_config.as_deref()),
                 None => Shell::Here { variables: project.environment().clone() },
@@ -33,9 +44,11 @@ pub(crate) async fn client(
                 account: account.clone(),
                 qos: qos.clone(),
                 modules: modules.clone(),
+                vram_gres: vram_gres.clone(),
                 options: options.clone(),
                 folder: folder.clone(),
                 program,
+                rest: rest(project, table)?,
             };
             Arc::new(Slurm::new(shell, &settings)?)
         }
@@ -65,6 +78,24 @@ pub(crate) async fn client(
     })
 }
 
+/// The REST server of a Slurm, if it is to be asked.
+fn rest(project: &Project, table: &SlurmTable) -> Result<Option<SlurmRest>, ExecutorError> {
+    let Some(address) = &table.rest else { return Ok(None) };
+    let name = table.rest_token_env.as_deref().unwrap_or("SLURM_JWT");
+    let user = table.rest_user.as_deref().unwrap_or(project.user());
+    match project.variable(name) {
+        Some(token) => {
+            Ok(Some(SlurmRest { address: address.clone(), user: user.to_owned(), token: token.to_owned() }))
+        }
+        None => {
+            let reason = format!(
+                "the variable {name}, which holds its token, is not set (`scontrol token` makes one)"
+            );
+            Err(ExecutorError::Refused { engine: address.clone(), reason })
+        }
+    }
+}
+
 fn kubernetes(project: &Project, table: &KubernetesTable, program: Option<String>) -> KubernetesSettings {
     let plain = KubernetesSettings::of_image(table.image.clone());
     let toleration = |taint: &crate::executors::TolerationTable| Toleration {
@@ -83,6 +114,7 @@ fn kubernetes(project: &Project, table: &KubernetesTable, program: Option<String
         service_account: table.service_account.clone(),
         gpu_resource: table.gpu_resource.clone().unwrap_or(plain.gpu_resource),
         gpu_label: table.gpu_label.clone().unwrap_or(plain.gpu_label),
+        gpu_memory_label: table.gpu_memory_label.clone().unwrap_or(plain.gpu_memory_label),
         ..KubernetesSettings::of_image(table.image.clone())
     }
 }

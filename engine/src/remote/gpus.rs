@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use super::stream::Printed;
 use crate::execute::{Cancellation, Urgency};
 use crate::gpus::{AGAIN, GpuLeases, usable_gpus};
+use crate::graph::Resources;
 use crate::project::Project;
+use crate::schedule::Devices;
 
 /// GPUs that a worker may use, for as long as this is there.
 #[derive(Debug)]
@@ -17,46 +20,56 @@ pub(super) struct Given {
 /// How often it is told that GPUs are waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// So many GPUs; with `lease` those that nobody else uses, as soon as there are so many. None if it is not to wait any longer.
+/// The GPUs that a step asks for, and a word to whoever watches if they are waited for; with `lease` those that nobody else uses, as soon as there are so many. None if it is not to wait any
+/// longer.
 ///
 /// # Errors
-/// If this machine never has so many.
+/// If this machine never has so many, or none that are large enough.
 pub(super) async fn given(
     project: &Project,
-    wanted: u32,
+    needs: &Resources,
     lease: bool,
     cancel: &Cancellation,
+    printed: &mut Printed,
 ) -> Result<Option<Given>, String> {
-    if wanted == 0 {
+    if needs.gpus == 0 {
         return Ok(Some(Given { ids: Vec::new(), _leases: None }));
     }
     let all = usable_gpus(project);
-    let wanted = wanted as usize;
-    if all.len() < wanted {
-        return Err(format!(
-            "it asks for {wanted} GPUs, and the machine that was to run it has {}",
-            all.len()
-        ));
+    let ids = all.iter().map(|gpu| gpu.id.clone()).collect();
+    let mut devices = Devices::new(all);
+    let (there_are, fit) = (devices.count(None), devices.count(needs.vram));
+    if fit < needs.gpus as usize {
+        let wanted = needs.gpus;
+        return Err(match needs.vram.filter(|_| there_are > fit) {
+            None => {
+                format!("it asks for {wanted} GPUs, and the machine that was to run it has {there_are}")
+            }
+            Some(vram) => format!(
+                "it asks for {wanted} GPUs with {vram} bytes of memory each, and the machine that was to run it has {fit} such among {there_are}"
+            ),
+        });
     }
     if !lease {
-        return Ok(Some(Given { ids: all, _leases: None }));
+        return Ok(Some(Given { ids, _leases: None }));
     }
-    let mut leases = GpuLeases::of_user(project.variable("XDG_RUNTIME_DIR"));
+    let mut leases = GpuLeases::of_machine(project);
     let mut told = None;
     loop {
-        let elsewhere = leases.take(&all);
-        let (ours, mut rest): (Vec<_>, Vec<_>) =
-            all.iter().cloned().partition(|gpu| !elsewhere.contains(gpu));
-        if ours.len() >= wanted {
-            rest.extend_from_slice(&ours[wanted..]);
-            leases.let_go(&rest);
-            return Ok(Some(Given { ids: ours[..wanted].to_vec(), _leases: Some(leases) }));
+        let others = leases.look();
+        let is_known = others.is_some();
+        devices.note_others(others);
+        let taken = devices.take(needs.gpus, needs.vram);
+        leases.take(devices.taken());
+        if let Some(ids) = taken {
+            return Ok(Some(Given { ids, _leases: Some(leases) }));
         }
-        // Who holds some and waits for more could wait for another one who does the same.
-        leases.let_go(&all);
-        if told.is_none_or(|told: tokio::time::Instant| told.elapsed() >= PATIENCE) {
+        if is_known && told.is_none_or(|told: tokio::time::Instant| told.elapsed() >= PATIENCE) {
             told = Some(tokio::time::Instant::now());
-            tracing::info!(wanted, free = ours.len(), "waiting for GPUs that others use");
+            let wanted = needs.gpus;
+            printed(
+                format!("tidemill: waiting for {wanted} GPUs, which others on this machine use\n").as_bytes(),
+            );
         }
         tokio::select! {
             () = tokio::time::sleep(AGAIN) => {}

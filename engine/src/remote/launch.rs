@@ -13,6 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::fleet::{Orphan, Post};
 use super::ledger::Label;
 use super::order::Order;
+use super::ranks::gather;
 use super::report::{Report, ReportError};
 use super::surroundings::surroundings;
 use crate::error::EngineError;
@@ -113,6 +114,7 @@ impl Launch {
         };
         let mut argv = vec![program.to_owned(), "worker".to_owned(), sent.to_string()];
         argv.extend(self.post.settings.shared.cache.iter().map(|folder| format!("--cache={folder}")));
+        argv.extend(self.post.settings.shared.cache_size.map(|bytes| format!("--cache-size={bytes}")));
         if self.post.shares_gpus() {
             argv.push("--lease-gpus".to_owned());
         }
@@ -139,7 +141,7 @@ impl Launch {
         let (project, attempt) = (self.project.clone(), self.attempt.clone());
         let store =
             crate::exchange::store(&project).map_err(|error| storage(&describe(&error)))?.store.clone();
-        let pushing = Pushing::default();
+        let pushing = Pushing::aside();
         let stop = pushing.clone();
         let send = move || {
             let Attempt { graph, step, execution, id, run, timeout, .. } = &attempt;
@@ -200,7 +202,7 @@ impl Launch {
         let made = match (end, report) {
             (Err(failure), _) => Err(self.report(failure)),
             (Ok(_), Err(failure)) => Err(self.report(failure)),
-            (Ok(end), Ok(Some(report))) => self.take(report, &end).await,
+            (Ok(end), Ok(Some(report))) => self.take(order, report, &end).await,
             (Ok(end), Ok(None)) => Err(self.report(self.unreported(&end, is_cancelled))),
         };
         course.following.close();
@@ -243,11 +245,11 @@ impl Launch {
     }
 
     /// What was reported, as if it had been made here.
-    async fn take(&self, report: Report, end: &End) -> Result<Finished, FailureReport> {
+    async fn take(&self, order: Digest, report: Report, end: &End) -> Result<Finished, FailureReport> {
         let told = Told { undeclared: report.undeclared.clone(), used: report.used.clone() };
         self.told.get_or_init(|| told);
         let (project, attempt) = (self.project.clone(), self.attempt.clone());
-        let take = move || taken(&project, &attempt, report);
+        let take = move || taken(&project, &attempt, order, report);
         match tokio::task::spawn_blocking(take).await.expect("taking a report does not panic") {
             Ok(Ok(finished)) => Ok(finished),
             Ok(Err(failed)) => {
@@ -314,6 +316,7 @@ impl Launch {
 fn taken(
     project: &Project,
     attempt: &Attempt,
+    order: Digest,
     report: Report,
 ) -> Result<Result<Finished, FailureReport>, Failure> {
     let cache = project.cache();
@@ -324,7 +327,7 @@ fn taken(
     {
         std::fs::write(&attempt.log, bytes).map_err(|error| storage(&format!("{}: {error}", attempt.log)))?;
     }
-    let made = match report.result {
+    let mut made = match report.result {
         Ok(made) => made,
         Err(failed) => return Ok(Err(failed)),
     };
@@ -334,6 +337,7 @@ fn taken(
         let message = "the worker reports another key than the one that was ordered".to_owned();
         return Err(Failure::Infrastructure(InfraFailure::Storage { message }));
     }
+    gather(project, step, order, &mut made).map_err(|error| storage(&describe(&error)))?;
     let outputs = outputs_of(step, &made);
     let wanted = absent(project, &attempt.graph, step, &outputs);
     cache.bring_here(&wanted.map_err(|error: EngineError| storage(&describe(&error)))?).map_err(cached)?;

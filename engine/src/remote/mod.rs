@@ -10,10 +10,12 @@ mod launch;
 mod ledger;
 mod order;
 mod proof;
+mod ranks;
 mod report;
 mod stream;
 mod surroundings;
 mod survey;
+mod tidy;
 mod worker;
 
 pub(crate) use fleet::{Fleet, Orphan, Post};
@@ -25,4 +27,5 @@ pub use tidemill_executors::{End as JobEnd, State as JobState};
 
 pub use stream::Printed;
 pub use survey::{Cancelled, Handed, cancel, survey};
+pub use tidy::{MOST_KEPT, tidy};
 pub use worker::{Worked, WorkerError, Working, work};

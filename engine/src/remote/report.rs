@@ -12,6 +12,15 @@ use crate::project::Project;
 
 /// The output under which the report itself lies.
 const REPORT: &str = "report";
+
+/// What the report of a rank is called.
+fn what(rank: u32) -> String {
+    match rank {
+        0 => REPORT.to_owned(),
+        rank => format!("{REPORT} of rank {rank}"),
+    }
+}
+
 /// The longest report, in bytes.
 const REPORT_MOST: u64 = 64 << 20;
 
@@ -54,6 +63,7 @@ impl Report {
         project: &Project,
         order: &Order,
         digest: Digest,
+        rank: u32,
     ) -> Result<ActionResult, CacheError> {
         let cache = project.cache();
         let bytes = serde_json::to_vec(self)?;
@@ -62,16 +72,25 @@ impl Report {
         for (name, artifact) in self.result.iter().flat_map(|result| &result.outputs) {
             outputs.insert(format!("output-{name}"), artifact.clone());
         }
-        cache.publish(&carrier(REPORT, digest), carried(project, REPORT, order, outputs))
+        let what = what(rank);
+        cache.publish(&carrier(&what, digest), carried(project, &what, order, outputs))
     }
 
-    /// The report on an order, if there is one by now.
+    /// The report on an order, if there is one by now: that of its only machine, or of the first of several.
     ///
     /// # Errors
     /// If it cannot be read.
     pub fn find(project: &Project, order: Digest) -> Result<Option<Self>, ReportError> {
+        Self::of_rank(project, order, 0)
+    }
+
+    /// What one of several machines reports, if it has by now: all do where each has something to give.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn of_rank(project: &Project, order: Digest, rank: u32) -> Result<Option<Self>, ReportError> {
         let cache = project.cache();
-        let Some(found) = look_up(project, &carrier(REPORT, order))? else { return Ok(None) };
+        let Some(found) = look_up(project, &carrier(&what(rank), order))? else { return Ok(None) };
         let unreadable = || ReportError::Unreadable { order };
         let artifact = found.outputs.get(REPORT).and_then(Option::as_ref).ok_or_else(unreadable)?;
         if !cache.available(artifact)? {
@@ -81,8 +100,8 @@ impl Report {
         serde_json::from_slice(&bytes).map(Some).map_err(|_| unreadable())
     }
 
-    /// Whether the step succeeded, if there is a report by now.
-    pub(super) fn outcome(project: &Project, order: Digest) -> Result<Option<bool>, ReportError> {
-        Ok(Self::find(project, order)?.map(|report| report.result.is_ok()))
+    /// Whether the step succeeded there, if there is a report by now.
+    pub(super) fn outcome(project: &Project, order: Digest, rank: u32) -> Result<Option<bool>, ReportError> {
+        Ok(Self::of_rank(project, order, rank)?.map(|report| report.result.is_ok()))
     }
 }

@@ -1,7 +1,7 @@
 //! The worker: carries one order out, as an attempt is made here, and puts its report into the store.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tidemill_cache::{CacheError, Digest, Key};
 use tidemill_store::{Pushing, StoreError};
@@ -10,6 +10,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::order::{Order, OrderError};
 use super::report::{Report, ReportError};
 use super::stream::{Printed, Stream};
+use super::tidy::tidy;
 use super::{gpus, proof};
 use crate::error::EngineError;
 use crate::execute::{Attempt, Cancellation, Fences, Turn, attempt};
@@ -68,6 +69,8 @@ impl Worked {
 pub struct Working {
     /// Whether GPUs are taken that nobody else on this machine uses, instead of all that can be seen.
     pub lease_gpus: bool,
+    /// How large the cache of this machine's workers may be, in bytes.
+    pub most_kept: u64,
     /// Is handed what the step prints, while it does.
     pub printed: Printed,
 }
@@ -79,12 +82,13 @@ pub struct Working {
 pub async fn work(
     project: &Project,
     digest: Digest,
-    working: Working,
+    mut working: Working,
     cancel: &Cancellation,
 ) -> Result<Worked, WorkerError> {
     let store = crate::exchange::store(project)?.clone();
     // Whoever starts workers may have started one twice.
-    if let Some(succeeded) = Report::outcome(project, digest)? {
+    let rank = rank(project);
+    if let Some(succeeded) = Report::outcome(project, digest, rank)? {
         return Ok(Worked::of(succeeded));
     }
     let running = project.cache().running()?;
@@ -95,7 +99,9 @@ pub async fn work(
     let mut refusal = proof::difference(project, &graph, &execution.resolved, &warden).await?;
     let mut gpus = None;
     if refusal.is_none() {
-        match gpus::given(project, order.step.resources.gpus, working.lease_gpus, cancel).await {
+        match gpus::given(project, &order.step.resources, working.lease_gpus, cancel, &mut working.printed)
+            .await
+        {
             Ok(given) => gpus = given,
             Err(reason) => refusal = Some(reason),
         }
@@ -110,7 +116,7 @@ pub async fn work(
             used: Vec::new(),
             took_ms: 0,
         };
-        return send(project, store, report, order, digest).await.map(|()| Worked::Failed);
+        return send(project, store, report, (order, digest, rank)).await.map(|()| Worked::Failed);
     }
     let Some(gpus) = gpus else {
         warden.shutdown().await;
@@ -131,6 +137,7 @@ pub async fn work(
         log: log.clone(),
         timeout: order.step.timeout,
         kind: None,
+        rank: (order.step.resources.nodes > 1).then_some(rank),
         fences: Arc::new(fences),
         vacated,
     };
@@ -153,15 +160,21 @@ pub async fn work(
         took_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
     };
     let succeeded = report.result.is_ok();
-    // What the step gives is what its first machine has made.
-    if order.step.resources.nodes > 1 && rank(project) > 0 {
+    // What the step gives is what its first machine has made, and what each makes of its own.
+    let gives = rank == 0 || succeeded && order.step.outputs.values().any(|output| output.ranks.is_some());
+    if order.step.resources.nodes > 1 && !gives {
         std::fs::remove_file(&log).ok();
         return Ok(Worked::of(succeeded));
     }
-    let sent = send(project, store, report, order, digest).await;
+    let sent = send(project, store, report, (order, digest, rank)).await;
     // What lies there was for this attempt only.
     std::fs::remove_file(&log).ok();
     drop(running);
+    let (project, most) = (project.clone(), working.most_kept);
+    let tidied = tokio::task::spawn_blocking(move || tidy(&project, most, SystemTime::now())).await;
+    if let Err(error) = tidied.expect("making room does not panic") {
+        tracing::warn!(%error, "no room could be made in the cache of the workers");
+    }
     sent.map(|()| Worked::of(succeeded))
 }
 
@@ -213,14 +226,13 @@ async fn send(
     project: &Project,
     store: ProjectStore,
     report: Report,
-    order: Order,
-    digest: Digest,
+    (order, digest, rank): (Order, Digest, u32),
 ) -> Result<(), WorkerError> {
-    let carried = report.put(project, &order, digest)?;
+    let carried = report.put(project, &order, digest, rank)?;
     let mut wait = WAIT;
     for attempt in 1.. {
         let (cache, store, carried) = (project.cache().clone(), store.store.clone(), carried.clone());
-        let push = move || store.push(&cache, vec![carried], &Pushing::default());
+        let push = move || store.push(&cache, vec![carried], &Pushing::aside());
         match tokio::task::spawn_blocking(push).await.expect("sending does not panic") {
             Ok(_) => return Ok(()),
             Err(error) if error.is_outage() && attempt < TRIES => {

@@ -258,15 +258,14 @@ impl Rounds<'_> {
             places.flat_map(|place| (0..self.options.repeats).map(move |_| place)).collect();
         let wants_gpus =
             picked.iter().any(|picked| matches!(picked, Picked::Candidate(one) if one.need.gpus > 0));
-        let mut leases = GpuLeases::of_user(self.order.project.variable("XDG_RUNTIME_DIR"));
+        let mut leases = GpuLeases::of_machine(self.order.project);
         let mut running: JoinSet<Ended> = JoinSet::new();
         loop {
             if self.cancel.urgency() >= Urgency::Terminate {
                 queue.clear();
             }
             if wants_gpus {
-                let elsewhere = leases.take(self.limits.free_gpus());
-                self.limits.set_elsewhere(elsewhere);
+                self.limits.note_others(leases.look());
             }
             let mut waiting = VecDeque::new();
             while self.limits.jobs() > 0
@@ -280,7 +279,7 @@ impl Rounds<'_> {
             }
             waiting.append(&mut queue);
             queue = waiting;
-            leases.let_go(self.limits.free_gpus());
+            leases.take(self.limits.gpus_taken());
             if running.is_empty() && queue.is_empty() {
                 return shown;
             }
@@ -314,6 +313,7 @@ impl Rounds<'_> {
             log: project.run_folder(id).join(format!("{}.log", self.started)),
             timeout: graph.step(candidate.step).timeout,
             kind: None,
+            rank: None,
             fences: Arc::clone(fences),
             // Nobody waits for its place.
             vacated: unbounded_channel().0,

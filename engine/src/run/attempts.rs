@@ -193,6 +193,7 @@ impl Conductor {
         Some(Attempt {
             timeout: tally.time(&self.step(step).retries, self.step(step).timeout),
             kind,
+            rank: None,
             id: AttemptId::new(&self.id, self.attempt_count),
             graph: self.graph.clone(),
             step: StepIndex::new(step),

@@ -120,6 +120,10 @@ pub async fn run(
 /// Whether this machine has what every step asks for.
 pub(super) fn check_needs(graph: &Graph, limits: &Limits) -> Result<(), EngineError> {
     for (resources, first) in graph.skeleton.needs() {
+        if resources.nodes > 1 && resources.placement.is_none() {
+            let (wanted, available) = (format!("{} machines", resources.nodes), "one".to_owned());
+            return Err(EngineError::TooLarge { step: graph.step(first).id.to_string(), wanted, available });
+        }
         if let Some((wanted, available)) = limits.impossible(&need(resources)) {
             return Err(EngineError::TooLarge { step: graph.step(first).id.to_string(), wanted, available });
         }
@@ -133,6 +137,7 @@ pub(crate) fn need(resources: &Resources) -> Need {
         cpus: resources.cpus,
         memory: resources.memory.unwrap_or(0),
         gpus: resources.gpus,
+        vram: resources.vram,
         tokens: resources.tokens.clone(),
         executor: resources.placement.as_ref().map(|placement| placement.executor.as_str().into()),
     }
@@ -168,7 +173,7 @@ pub(super) struct Conductor {
     pub(super) releasing: Option<Releasing>,
     /// What its steps may reach, once one is executed.
     pub(super) fences: Option<Arc<Fences>>,
-    /// The GPUs that its steps use, so that no other run gives them away.
+    /// What its steps take of GPUs, so that nobody else does.
     gpu_leases: GpuLeases,
     pub(super) teller: Teller,
     pub(super) cancel: Cancellation,
@@ -254,7 +259,7 @@ impl Conductor {
             running: ready.running,
             releasing: None,
             fences: None,
-            gpu_leases: GpuLeases::of_user(project.variable("XDG_RUNTIME_DIR")),
+            gpu_leases: GpuLeases::of_machine(project),
             teller,
             pulses,
             cancel,
@@ -356,16 +361,18 @@ impl Conductor {
             advanced = true;
         }
         let wants_gpus = self.machine.wants_gpus();
+        let mut others_are_known = false;
         if wants_gpus {
-            let elsewhere = self.gpu_leases.take(self.machine.limits().free_gpus());
-            self.machine.limits().set_elsewhere(elsewhere);
+            let others = self.gpu_leases.look();
+            others_are_known = others.is_some();
+            self.machine.limits().note_others(others);
         }
         while let Some((step, gpus)) = self.machine.next_to_start() {
             self.start(step, gpus).await;
             advanced = true;
         }
-        self.gpu_leases.let_go(self.machine.limits().free_gpus());
-        if wants_gpus {
+        self.gpu_leases.take(self.machine.limits().gpus_taken());
+        if others_are_known {
             self.tell_waiting();
         }
         while let Some(step) = self.machine.next_to_prepare() {
@@ -377,10 +384,10 @@ impl Conductor {
         advanced
     }
 
-    /// Tells once that a step waits for a GPU of another run.
+    /// Tells once that a step waits for a GPU that others use.
     fn tell_waiting(&mut self) {
         if self.machine.waits_for_others() && !std::mem::replace(&mut self.gpu_leases.is_told, true) {
-            let message = "a step waits for GPUs that another run on this machine uses".to_owned();
+            let message = "a step waits for GPUs that others on this machine use".to_owned();
             self.teller.tell(Event::Notice { message });
         }
     }

@@ -225,7 +225,7 @@ impl Meter {
 
 impl Gauge {
     fn sample(&mut self, now: Instant, load: Option<&Load>, gpus: &mut Gpus) -> Sample {
-        let used = gpus.load(&self.of.gpus);
+        let used = gpus.load(&self.of.gpus, load.map_or(&[][..], |load| &load.processes));
         let elapsed = now.saturating_duration_since(self.of.since).as_millis();
         Sample {
             step: self.of.step.clone(),

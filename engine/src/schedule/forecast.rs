@@ -190,10 +190,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::schedule::Need;
+    use crate::schedule::{Device, Need};
 
     fn limits(jobs: usize) -> Limits {
-        Limits::new(jobs, 8, u64::MAX, vec!["GPU-a".to_owned(), "GPU-b".to_owned()])
+        Limits::new(
+            jobs,
+            8,
+            u64::MAX,
+            ["GPU-a", "GPU-b"].map(|id| Device { id: id.to_owned(), memory: None }).to_vec(),
+        )
     }
 
     fn task(upstream: &[usize]) -> Task {

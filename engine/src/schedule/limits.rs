@@ -1,8 +1,10 @@
 //! What the machine has, what is taken, and whether one more step fits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
+
+use super::devices::{Device, Devices, Others, Share};
 
 /// What one step needs while it runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +15,8 @@ pub struct Need {
     pub memory: u64,
     /// GPUs.
     pub gpus: u32,
+    /// Memory of each GPU in bytes, which it shares with others; without it, it has them alone.
+    pub vram: Option<u64>,
     /// Named tokens.
     pub tokens: BTreeMap<String, u32>,
     /// The executor that gives it all but the tokens; none for this machine.
@@ -27,10 +31,7 @@ pub struct Limits {
     cpus: u32,
     all_cpus: u32,
     memory: u64,
-    /// The ids of the free GPUs.
-    gpus: Vec<String>,
-    /// Those of them that somebody else on this machine uses.
-    elsewhere: BTreeSet<String>,
+    gpus: Devices,
     /// How many of each named token there are; one of every name that is not listed.
     tokens: BTreeMap<String, u32>,
     /// How many more steps each executor may be handed.
@@ -65,16 +66,15 @@ impl Held {
 }
 
 impl Limits {
-    /// A machine with all free: how many steps may run at once, CPU cores, bytes of memory, the ids of its GPUs.
+    /// A machine with all free: how many steps may run at once, CPU cores, bytes of memory, its GPUs.
     #[must_use]
-    pub fn new(jobs: usize, cpus: u32, memory: u64, gpus: Vec<String>) -> Self {
+    pub fn new(jobs: usize, cpus: u32, memory: u64, gpus: Vec<Device>) -> Self {
         Self {
             jobs,
             cpus,
             all_cpus: cpus,
             memory,
-            gpus,
-            elsewhere: BTreeSet::new(),
+            gpus: Devices::new(gpus),
             tokens: BTreeMap::new(),
             executors: BTreeMap::new(),
         }
@@ -93,17 +93,24 @@ impl Limits {
         self.jobs
     }
 
-    /// Cores, bytes of memory, GPUs: what is free.
-    pub(super) fn all(&self) -> (u32, u64, u64) {
-        (self.cpus, self.memory, self.gpus.len() as u64)
+    /// Cores, bytes of memory: what is free; and the GPUs.
+    pub(super) fn all(&self) -> (u32, u64, &Devices) {
+        (self.cpus, self.memory, &self.gpus)
     }
 
     /// What of a need this machine could never give, in words: what is wanted and what there is.
     #[must_use]
     pub fn impossible(&self, need: &Need) -> Option<(String, String)> {
         let here = need.executor.is_none();
-        if here && need.gpus as usize > self.gpus.len() {
-            return Some((format!("{} GPUs", need.gpus), format!("{}", self.gpus.len())));
+        let (gpus, fit) = (self.gpus.count(None), self.gpus.count(need.vram));
+        if here && need.gpus as usize > fit {
+            return Some(match need.vram.filter(|_| gpus > fit) {
+                Some(vram) => {
+                    let wanted = format!("{} GPUs with {vram} bytes of memory each", need.gpus);
+                    (wanted, format!("{fit} such among {gpus}"))
+                }
+                None => (format!("{} GPUs", need.gpus), format!("{gpus}")),
+            });
         }
         if here && need.memory > self.memory {
             return Some((format!("{} bytes of memory", need.memory), format!("{}", self.memory)));
@@ -120,7 +127,7 @@ impl Limits {
         if let Some(executor) = &need.executor {
             return self.room(executor) > 0 && self.has_tokens(need);
         }
-        self.fits_but_for_gpus(need) && self.own_gpus().count() >= need.gpus as usize
+        self.fits_but_for_gpus(need) && self.gpus.fits(need.gpus, need.vram)
     }
 
     /// Whether a step with this need only waits for GPUs that somebody else uses.
@@ -129,23 +136,17 @@ impl Limits {
         need.executor.is_none()
             && !self.fits(need)
             && self.fits_but_for_gpus(need)
-            && self.gpus.len() >= need.gpus as usize
+            && self.gpus.would_fit_alone(need.gpus, need.vram)
     }
 
-    /// The ids of the GPUs that no step of this run holds.
-    #[must_use]
-    pub fn free_gpus(&self) -> &[String] {
-        &self.gpus
+    /// What the steps of this run take of GPUs.
+    pub fn gpus_taken(&self) -> impl Iterator<Item = (&str, Share)> {
+        self.gpus.taken()
     }
 
-    /// Which of them somebody else uses now.
-    pub fn set_elsewhere(&mut self, gpus: BTreeSet<String>) {
-        self.elsewhere = gpus;
-    }
-
-    /// The GPUs that can be given to a step.
-    fn own_gpus(&self) -> impl Iterator<Item = &String> {
-        self.gpus.iter().filter(|gpu| !self.elsewhere.contains(*gpu))
+    /// What others take of GPUs now; none: that cannot be told, and no GPU is given meanwhile.
+    pub fn note_others(&mut self, others: Option<Others>) {
+        self.gpus.note_others(others);
     }
 
     fn fits_but_for_gpus(&self, need: &Need) -> bool {
@@ -182,8 +183,7 @@ impl Limits {
         self.jobs -= 1;
         self.cpus -= need.cpus;
         self.memory -= need.memory;
-        let gpus: Vec<String> = self.own_gpus().take(need.gpus as usize).cloned().collect();
-        self.gpus.retain(|gpu| !gpus.contains(gpu));
+        let gpus = self.gpus.take(need.gpus, need.vram).expect("it was looked at whether they fit");
         Some(Held { need, asked, gpus })
     }
 
@@ -195,7 +195,7 @@ impl Limits {
                 self.jobs += 1;
                 self.cpus += held.need.cpus;
                 self.memory += held.need.memory;
-                self.gpus.extend(held.gpus);
+                self.gpus.give_back(&held.gpus, held.need.vram);
             }
         }
         for (name, count) in held.need.tokens {
@@ -213,7 +213,8 @@ mod tests {
     use super::*;
 
     fn machine() -> Limits {
-        Limits::new(4, 8, 100, vec!["GPU-a".to_owned(), "GPU-b".to_owned()])
+        let gpus = ["GPU-a", "GPU-b"].map(|id| Device { id: id.to_owned(), memory: Some(1000) });
+        Limits::new(4, 8, 100, gpus.to_vec())
     }
 
     fn token(name: &str, count: u32) -> Need {
@@ -251,17 +252,21 @@ mod tests {
     fn a_gpu_that_somebody_else_uses_is_waited_for() {
         let mut machine = machine();
         let need = |gpus| Need { gpus, ..Need::default() };
-        machine.set_elsewhere(BTreeSet::from(["GPU-a".to_owned()]));
+        machine.note_others(Some(Others::from([("GPU-a".to_owned(), vec![Share::Memory(600)])])));
         assert!(machine.impossible(&need(2)).is_none() && !machine.fits(&need(2)));
         assert!(machine.waits_for_others(&need(2)) && !machine.waits_for_others(&need(1)));
-        let held = machine.take(&need(1)).unwrap();
+        let beside = Need { gpus: 1, vram: Some(400), ..Need::default() };
+        let held = [machine.take(&need(1)).unwrap(), machine.take(&beside).unwrap()];
         assert_eq!(
-            (held.gpus.as_slice(), machine.free_gpus()),
+            (held[0].gpus.as_slice(), held[1].gpus.as_slice()),
             (&["GPU-b".to_owned()][..], &["GPU-a".to_owned()][..])
         );
+        let taken: Vec<_> = machine.gpus_taken().collect();
+        assert_eq!(taken, [("GPU-a", Share::Memory(400)), ("GPU-b", Share::Whole)]);
+        machine.give_back(held[1].clone());
         assert!(machine.waits_for_others(&need(1)));
-        machine.give_back(held);
-        machine.set_elsewhere(BTreeSet::new());
+        machine.give_back(held[0].clone());
+        machine.note_others(Some(Others::new()));
         assert_eq!(machine.take(&need(2)).unwrap().gpus.len(), 2);
     }
 
@@ -280,6 +285,7 @@ mod tests {
         let machine = machine();
         for need in [
             Need { gpus: 3, ..Need::default() },
+            Need { gpus: 1, vram: Some(1001), ..Need::default() },
             Need { memory: 101, ..Need::default() },
             token("licence", 2),
         ] {

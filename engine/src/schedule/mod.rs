@@ -4,6 +4,7 @@
 //!
 //! No clock, no input or output, no async: a scheduler bug is a unit test of ten lines.
 
+mod devices;
 mod forecast;
 mod limits;
 mod machine;
@@ -15,6 +16,8 @@ mod simulate;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use devices::Devices;
+pub use devices::{Device, Others, Share};
 pub use forecast::{Estimate, Forecast, Interval, Work, forecast};
 pub use limits::{Held, Limits, Need};
 pub use machine::{Machine, Settled, WrongOrder};

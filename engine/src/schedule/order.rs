@@ -102,7 +102,7 @@ impl Limits {
         let (cpus, memory, gpus) = self.all();
         of(u64::from(need.cpus), u64::from(cpus))
             .max(of(need.memory, memory))
-            .max(of(u64::from(need.gpus), gpus))
+            .max(gpus.percent(need.gpus, need.vram))
             .min(100)
     }
 }

@@ -3,13 +3,18 @@
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::{Limits, Machine, Need, Settled, Simulation, Task, best_order, priorities};
+use super::{Device, Limits, Machine, Need, Settled, Simulation, Task, best_order, priorities};
 
 const CPUS: u32 = 8;
 const GPUS: u32 = 4;
 
 fn limits() -> Limits {
-    Limits::new(8, CPUS, 64, (0..GPUS).map(|number| format!("GPU-{number}")).collect())
+    Limits::new(
+        8,
+        CPUS,
+        64,
+        (0..GPUS).map(|number| Device { id: format!("GPU-{number}"), memory: None }).collect(),
+    )
 }
 
 /// Tasks with durations.

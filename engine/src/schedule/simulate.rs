@@ -164,9 +164,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::schedule::Device;
 
     fn limits(jobs: usize) -> Limits {
-        Limits::new(jobs, 4, 100, vec!["GPU-a".to_owned()])
+        Limits::new(jobs, 4, 100, vec![Device { id: "GPU-a".to_owned(), memory: None }])
     }
 
     fn one_core() -> Need {

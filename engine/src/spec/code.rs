@@ -96,6 +96,8 @@ codes! {
     ParamsFile = "params-file",
     /// A path cannot be used where it stands.
     Path = "path",
+    /// An output that is no folder cannot have a folder for each rank.
+    PerRank = "per-rank",
     /// `probe` belongs to an effect.
     ProbeWithoutEffect = "probe-without-effect",
     /// Two outputs are published to paths that meet.

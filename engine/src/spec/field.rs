@@ -296,6 +296,12 @@ static OUTPUT_TABLE: &[Field] = &[
         "Where it is also placed in the project.",
         "publish = \"models/model.onnx\"",
     ),
+    field(
+        "per_rank",
+        Shape::Truth,
+        "Whether each of several machines makes its own: it is a folder with a folder for each rank.",
+        "per_rank = true",
+    ),
 ];
 
 static AXIS: Shape = Shape::OneOf(&[Shape::List(&Shape::Scalar), Shape::Text, Shape::Table(GLOB)]);

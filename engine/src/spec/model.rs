@@ -151,6 +151,7 @@ pub(crate) struct OutputSpec {
     pub(crate) kind: OutputKind,
     pub(crate) optional: bool,
     pub(crate) publish: Option<Template>,
+    pub(crate) per_rank: bool,
 }
 
 /// An axis of a matrix.

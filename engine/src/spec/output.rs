@@ -40,12 +40,20 @@ fn declared(scope: &Scope<'_>, entry: &Entry, problems: &mut Problems) -> Option
     let word = node.get("kind").and_then(Node::text);
     let path = scope.template(path?, problems);
     let publish = publish(scope, node, problems);
+    let kind = word.and_then(kind).unwrap_or(OutputKind::File);
+    let per_rank = node.get("per_rank").filter(|node| node.bool() == Some(true));
+    if let Some(node) = per_rank.filter(|_| kind != OutputKind::Dir) {
+        let message = format!("the output `{}` is no folder, so it cannot have one for each rank", entry.key);
+        let diagnostic = Diagnostic::new(Code::PerRank, message).at(&node.span, "");
+        problems.add(diagnostic.help("declare it with `kind = \"dir\"`"));
+    }
     Some(OutputSpec {
         name: OutputName::new(&entry.key).ok()?,
         path: path?,
-        kind: word.and_then(kind).unwrap_or(OutputKind::File),
+        kind,
         optional: node.get("optional").and_then(Node::bool).unwrap_or(false),
         publish,
+        per_rank: per_rank.is_some(),
     })
 }
 
@@ -63,7 +71,7 @@ fn of_builtin(
             let diagnostic = Diagnostic::new(Code::UnknownOutput, message).at(&entry.key_span, "unknown");
             problems.add(diagnostic.maybe_help(suggest::advice(&entry.key, "outputs", names)));
         }
-        for fixed in ["kind", "optional"].iter().filter_map(|name| entry.value.entry(name)) {
+        for fixed in ["kind", "optional", "per_rank"].iter().filter_map(|name| entry.value.entry(name)) {
             let message = format!("`{}` of a built-in step's output is fixed", fixed.key);
             let diagnostic =
                 Diagnostic::new(Code::FixedOutput, message).at(&fixed.key_span, "leave this away");
@@ -84,6 +92,7 @@ fn of_builtin(
             kind: port.kind,
             optional: port.optional,
             publish: node.and_then(|node| publish(scope, node, problems)),
+            per_rank: false,
         })
     };
     interface.outputs.iter().filter_map(port).collect()

@@ -80,6 +80,7 @@ fn pod(ticket: &Ticket, job: &Job, resources: &Resources, settings: &KubernetesS
         service_account,
         gpu_resource,
         gpu_label,
+        gpu_memory_label,
         ..
     } = settings;
     let mut needs = BTreeMap::from([("cpu".to_owned(), resources.cpus.to_string())]);
@@ -89,6 +90,13 @@ fn pod(ticket: &Ticket, job: &Job, resources: &Resources, settings: &KubernetesS
         needs.insert(gpu_resource.clone(), resources.gpus.to_string());
         nodes.extend(resources.gpu_type.clone().map(|kind| (gpu_label.clone(), kind)));
     }
+    // A number on a label is compared with a smaller one only.
+    let memory = resources.vram.filter(|_| resources.gpus > 0).map(|bytes| {
+        let more_than = bytes.div_ceil(1 << 20).saturating_sub(1).to_string();
+        let label = json!({ "key": gpu_memory_label, "operator": "Gt", "values": [more_than] });
+        let terms = json!({ "nodeSelectorTerms": [{ "matchExpressions": [label] }] });
+        json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": terms } })
+    });
     // A dollar may begin the name of a variable; two are one.
     let command: Vec<String> = job.argv.iter().map(|word| word.replace('$', "$$")).collect();
     let variables =
@@ -115,6 +123,7 @@ fn pod(ticket: &Ticket, job: &Job, resources: &Resources, settings: &KubernetesS
         "priorityClassName": priority_class,
         "nodeSelector": nodes,
         "tolerations": tolerations,
+        "affinity": memory.unwrap_or_else(|| json!({})),
         "containers": [{
             "name": "job",
             "image": image,
@@ -209,6 +218,7 @@ mod tests {
             memory: Some(1 << 30),
             gpus: 2,
             gpu_type: Some("NVIDIA-H200".to_owned()),
+            vram: Some(40 << 30),
             time: Some(std::time::Duration::from_millis(1500)),
             ..Resources::default()
         };
@@ -220,6 +230,9 @@ mod tests {
         let needs = json!({ "cpu": "4", "memory": "1073741824", "nvidia.com/gpu": "2" });
         assert_eq!(container["resources"], json!({ "requests": needs, "limits": needs }));
         assert_eq!(spec["nodeSelector"], json!({ "nvidia.com/gpu.product": "NVIDIA-H200" }));
+        let affinity = &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+        let label = json!({ "key": "nvidia.com/gpu.memory", "operator": "Gt", "values": ["40959"] });
+        assert_eq!(affinity["nodeSelectorTerms"], json!([{ "matchExpressions": [label] }]));
         assert_eq!(spec["tolerations"], json!([{ "key": "nvidia.com/gpu", "operator": "Exists" }]));
         assert_eq!(spec["activeDeadlineSeconds"], 2);
         assert_eq!(spec["automountServiceAccountToken"], false);

@@ -32,6 +32,8 @@ pub struct KubernetesSettings {
     pub gpu_resource: String,
     /// The label of nodes that says what GPUs they have.
     pub gpu_label: String,
+    /// The label of nodes that says how much memory each of their GPUs has, in MiB.
+    pub gpu_memory_label: String,
 }
 
 /// A taint of nodes that is no hindrance.
@@ -62,6 +64,7 @@ impl KubernetesSettings {
             gpu_resource: "nvidia.com/gpu".to_owned(),
             // As NVIDIA's own discovery names it.
             gpu_label: "nvidia.com/gpu.product".to_owned(),
+            gpu_memory_label: "nvidia.com/gpu.memory".to_owned(),
         }
     }
 }

@@ -19,19 +19,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{TryStreamExt as _, stream};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Method, Response, StatusCode};
 
 use self::log::Piece;
 use self::parse::Known;
-use crate::shell::one_line;
-use crate::{Batch, BatchId, Executor, ExecutorError, Program, States, Ticket};
+use crate::{Batch, BatchId, Executor, ExecutorError, Program, States, Ticket, http};
 
-/// For connections.
-const CONNECT: Duration = Duration::from_secs(15);
-/// For a whole request.
-const REQUEST: Duration = Duration::from_secs(60);
-/// For one that uploads a package.
+/// How long an upload of a package may take.
 const UPLOAD: Duration = Duration::from_secs(3600);
 /// How many requests are under way at once.
 const AT_ONCE: usize = 8;
@@ -84,24 +79,10 @@ impl Ray {
     /// If a setting cannot be one.
     pub fn new(settings: &RaySettings) -> Result<Self, ExecutorError> {
         let address = settings.address.trim_end_matches('/').to_owned();
-        let wrong = |reason: String| ExecutorError::Refused { engine: address.clone(), reason };
-        let url = reqwest::Url::parse(&address).map_err(|error| wrong(error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(wrong("its address begins with http:// or https://".to_owned()));
-        }
-        let mut headers = HeaderMap::new();
-        let bearer = settings.token.as_ref().map(|token| (AUTHORIZATION.as_str(), format!("Bearer {token}")));
-        let named = settings.headers.iter().map(|(name, value)| (name.as_str(), value.clone()));
-        for (name, value) in bearer.into_iter().chain(named) {
-            let none = || wrong(format!("{name} is no header, or its value cannot be one"));
-            let mut value = HeaderValue::from_str(&value).map_err(|_| none())?;
-            value.set_sensitive(true);
-            headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| none())?, value);
-        }
-        // Whoever came first has installed the same one.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let client = Client::builder().default_headers(headers).connect_timeout(CONNECT).timeout(REQUEST);
-        let client = client.build().map_err(|error| wrong(said(&error)))?;
+        let bearer = settings.token.as_ref().map(|token| format!("Bearer {token}"));
+        let bearer = bearer.iter().map(|bearer| (AUTHORIZATION.as_str(), bearer.as_str()));
+        let named = settings.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let client = http::client(&address, bearer.chain(named))?;
         Ok(Self { client, address, program: settings.program.clone() })
     }
 
@@ -134,7 +115,7 @@ impl Ray {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ExecutorError {
-        ExecutorError::Unreachable { engine: self.address.clone(), reason: said(error) }
+        http::unreachable(&self.address, error)
     }
 
     fn refused(&self, reason: String) -> ExecutorError {
@@ -146,8 +127,7 @@ impl Ray {
     }
 
     fn unintelligible(&self, answer: &[u8]) -> ExecutorError {
-        let answer = one_line(&String::from_utf8_lossy(&answer[..answer.len().min(400)]));
-        ExecutorError::Unintelligible { engine: self.address.clone(), answer }
+        http::unintelligible(&self.address, answer)
     }
 
     /// All jobs that Ray knows.
@@ -204,21 +184,6 @@ impl Ray {
                 self.ask_if_there(Method::DELETE, &format!("/api/jobs/{id}")).await
             })
             .await
-    }
-}
-
-/// An error with its causes, and without the address, which may hold a password.
-fn said(error: &reqwest::Error) -> String {
-    let mut said = Vec::new();
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    while let Some(error) = cause {
-        said.push(error.to_string());
-        cause = error.source();
-    }
-    match said.is_empty() {
-        true if error.is_timeout() => format!("no answer in {} seconds", REQUEST.as_secs()),
-        true => "the request failed".to_owned(),
-        false => one_line(&said.join(": ")),
     }
 }
 

@@ -35,16 +35,25 @@ pub(super) fn states(answer: &[u8]) -> Option<States> {
     known.into_iter().map(|(ticket, known)| Some((ticket, state(&known)?))).collect()
 }
 
+/// The states of jobs that wait, and of those that have begun and have not ended.
+const WAITING: [&str; 6] =
+    ["PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"];
+const RUNNING: [&str; 8] =
+    ["CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "SIGNALING", "STAGE_OUT", "STOPPED", "RESIZING"];
+
+/// Whether a job in this state has not ended.
+pub(super) fn is_alive(state: &str) -> bool {
+    WAITING.contains(&state) || RUNNING.contains(&state)
+}
+
 fn state(known: &Known<'_>) -> Option<State> {
     if let Some((state, nodes, reason)) = known.slurm {
         let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty() && text != "None");
-        match state {
-            "PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT" | "RESV_DEL_HOLD" => {
-                return Some(State::Queued { reason: said(reason) });
-            }
-            "CONFIGURING" | "RUNNING" | "COMPLETING" | "SUSPENDED" | "SIGNALING" | "STAGE_OUT"
-            | "STOPPED" | "RESIZING" => return Some(State::Running { host: said(nodes) }),
-            _ => {}
+        if WAITING.contains(&state) {
+            return Some(State::Queued { reason: said(reason) });
+        }
+        if RUNNING.contains(&state) {
+            return Some(State::Running { host: said(nodes) });
         }
     }
     let slurm = known.slurm.map_or("", |(state, ..)| state);

@@ -11,6 +11,9 @@ use crate::keeper::{KEEPER, command, piece};
 use crate::shell::quoted;
 use crate::{Batch, BatchId, ExecutorError, Resources, Ticket};
 
+/// What is returned where a job has no log of its own.
+pub(super) const NO_LOG: i32 = 3;
+
 /// The scripts for one cluster.
 #[derive(Debug, Clone)]
 pub(super) struct Scripts {
@@ -20,6 +23,7 @@ pub(super) struct Scripts {
     options: Vec<String>,
     /// The lines that load modules, and the shell that knows how.
     modules: String,
+    vram_gres: Option<String>,
     interpreter: &'static str,
 }
 
@@ -40,7 +44,7 @@ impl Scripts {
         }
         // Modules are known to login shells.
         let interpreter = if modules.is_empty() { "#!/bin/sh" } else { "#!/bin/bash -l" };
-        Ok(Self { jobs, options, modules: lines, interpreter })
+        Ok(Self { jobs, options, modules: lines, vram_gres: settings.vram_gres.clone(), interpreter })
     }
 
     /// Submits a batch as one array, if neither Slurm nor its folders know it.
@@ -49,7 +53,7 @@ impl Scripts {
         let id = &batch.id;
         let nodes = quoted(&self.of_nodes(batch)?)?;
         let options: Vec<String> =
-            needs(&batch.resources).map(|need| quoted(&need)).collect::<Result<_, _>>()?;
+            self.needs(&batch.resources).map(|need| quoted(&need)).collect::<Result<_, _>>()?;
         let options = [options.as_slice(), &self.options].concat().join(" ");
         let comment = quoted(&format!("--comment={}", batch.name))?;
         let last = batch.jobs.len() - 1;
@@ -68,7 +72,7 @@ printf %s {nodes} | "$@" sbatch --parsable --job-name={id} {comment} --array=0-{
     }
 
     /// The script that the nodes run. Of two that have the same job, one does nothing.
-    fn of_nodes(&self, batch: &Batch) -> Result<String, ExecutorError> {
+    pub(super) fn of_nodes(&self, batch: &Batch) -> Result<String, ExecutorError> {
         let Self { jobs, modules, interpreter, .. } = self;
         let (id, keeper) = (&batch.id, quoted(KEEPER)?);
         let time = batch.resources.time.map_or(0, |time| time.as_secs().max(1));
@@ -98,11 +102,71 @@ exit "$code"
         ))
     }
 
+    /// Where the folders of the jobs lie, and what a job gets as its surroundings: the folder, `HOME`, `PATH` and the user, a line each, if
+    /// there is no folder of a batch yet.
+    pub(super) fn surroundings(&self, batch: &BatchId) -> String {
+        let jobs = &self.jobs;
+        format!(
+            r#"{jobs}
+umask 077
+mkdir -p "$jobs" || return 1
+for job in "$jobs"/{batch}.*; do [ ! -e "$job" ] || return 0; done
+printf '%s\n' "$jobs" "$HOME" "$PATH" "$(id -un)""#
+        )
+    }
+
+    /// A line for each folder of these batches. Before that it is written down what was said of ends that nobody else tells.
+    pub(super) fn folders(
+        &self,
+        batches: &[BatchId],
+        ends: &[(Ticket, &str)],
+    ) -> Result<String, ExecutorError> {
+        let mut script = format!("{}\numask 077\n", self.jobs);
+        for (ticket, state) in ends {
+            let state = quoted(state)?;
+            writeln!(
+                script,
+                r#"mkdir -p "$jobs/{ticket}" && [ -e "$jobs/{ticket}/verdict" ] || echo {state} > "$jobs/{ticket}/verdict""#
+            )
+            .expect("a text takes all");
+        }
+        script.push_str(&lines(batches));
+        Ok(script)
+    }
+
+    /// Marks jobs as cancelled: those that have not begun find that their folder is taken.
+    pub(super) fn mark_cancelled(&self, tickets: &[Ticket]) -> String {
+        let mut script = format!("{}\numask 077\n", self.jobs);
+        for ticket in tickets {
+            writeln!(script, r#"mkdir -p "$jobs/{ticket}" && : > "$jobs/{ticket}/cancelled" || return 1"#)
+                .expect("a text takes all");
+        }
+        script
+    }
+
+    /// A piece of the log of a job; it returns [`NO_LOG`] if there is none, and Slurm has kept something of its script.
+    pub(super) fn own_log(&self, ticket: &Ticket, from: u64) -> String {
+        let (jobs, piece) = (&self.jobs, piece("\"$jobs/$job/log\"", from));
+        format!(
+            r#"{jobs}
+job={ticket}
+if [ -e "$jobs/$job/log" ]; then {piece}
+elif [ -s "$jobs/$job.out" ]; then return {NO_LOG}
+fi"#
+        )
+    }
+
+    /// A piece of what Slurm has kept of the script of a job.
+    pub(super) fn kept_by_slurm(&self, ticket: &Ticket, from: u64) -> String {
+        let (jobs, piece) = (&self.jobs, piece("\"$jobs/$job.out\"", from));
+        format!("{jobs}\njob={ticket}\n[ -e \"$jobs/$job/log\" ] || {piece}")
+    }
+
     /// What Slurm says of all of the user's jobs, and a line for each folder of these batches. What Slurm says of an end is written down.
     pub(super) fn status(&self, batches: &[BatchId]) -> String {
         let jobs = &self.jobs;
         let ids: Vec<&str> = batches.iter().map(BatchId::as_str).collect();
-        let patterns: Vec<String> = batches.iter().map(|batch| format!("\"$jobs\"/{batch}.*")).collect();
+        let lines = lines(batches);
         format!(
             r#"{jobs}
 said=$(squeue -h -a -r -t all -n {} -o '%j|%K|%T|%N|%r') || return 1
@@ -114,20 +178,8 @@ printf '%s\n' "$said" | while IFS='|' read -r id job state node reason; do
         mkdir -p "$jobs/$id.$job" && [ -e "$jobs/$id.$job/verdict" ] || echo "$state" > "$jobs/$id.$job/verdict" ;;
     esac
 done
-for job in {}; do
-    [ -d "$job" ] || continue
-    mark=
-    [ ! -e "$job/lost" ] || mark=lost
-    [ ! -e "$job/late" ] || mark=late
-    [ ! -e "$job/cancelled" ] || mark=cancelled
-    code= verdict=
-    [ ! -e "$job/ended" ] || read -r code < "$job/ended"
-    [ ! -e "$job/verdict" ] || read -r verdict < "$job/verdict"
-    echo "folder|${{job##*/}}|$mark|$code|$verdict"
-done
-echo whole"#,
-            ids.join(","),
-            patterns.join(" ")
+{lines}"#,
+            ids.join(",")
         )
     }
 
@@ -179,19 +231,44 @@ fi
         }
         script
     }
+
+    /// What a job needs, in Slurm's words.
+    fn needs(&self, resources: &Resources) -> impl Iterator<Item = String> + use<> {
+        let Resources { nodes, cpus, memory, gpus, gpu_type, vram, time } = resources;
+        let mut needs = vec![
+            format!("--nodes={nodes}"),
+            "--ntasks-per-node=1".to_owned(),
+            format!("--cpus-per-task={cpus}"),
+        ];
+        needs.extend(memory.map(|bytes| format!("--mem={}M", bytes.div_ceil(1 << 20))));
+        if *gpus > 0 {
+            let kind = gpu_type.as_ref().map(|kind| format!("{kind}:")).unwrap_or_default();
+            let memory = vram.zip(self.vram_gres.as_ref());
+            let memory = memory.map(|(bytes, name)| format!(",{name}:{}M", bytes.div_ceil(1 << 20)));
+            needs.push(format!("--gres=gpu:{kind}{gpus}{}", memory.unwrap_or_default()));
+        }
+        // The keeper keeps the time to the second; Slurm's is a fence behind it, in whole minutes.
+        needs.extend(time.map(|time| format!("--time={}", time.as_secs().div_ceil(60) + 1)));
+        needs.into_iter()
+    }
 }
 
-/// What a job needs, in Slurm's words.
-fn needs(resources: &Resources) -> impl Iterator<Item = String> + use<> {
-    let Resources { nodes, cpus, memory, gpus, gpu_type, time, .. } = resources;
-    let mut needs =
-        vec![format!("--nodes={nodes}"), "--ntasks-per-node=1".to_owned(), format!("--cpus-per-task={cpus}")];
-    needs.extend(memory.map(|bytes| format!("--mem={}M", bytes.div_ceil(1 << 20))));
-    if *gpus > 0 {
-        let kind = gpu_type.as_ref().map(|kind| format!("{kind}:")).unwrap_or_default();
-        needs.push(format!("--gres=gpu:{kind}{gpus}"));
-    }
-    // The keeper keeps the time to the second; Slurm's is a fence behind it, in whole minutes.
-    needs.extend(time.map(|time| format!("--time={}", time.as_secs().div_ceil(60) + 1)));
-    needs.into_iter()
+/// What tells of each folder of these batches, and that it has told of all.
+fn lines(batches: &[BatchId]) -> String {
+    let patterns: Vec<String> = batches.iter().map(|batch| format!("\"$jobs\"/{batch}.*")).collect();
+    format!(
+        r#"for job in {}; do
+    [ -d "$job" ] || continue
+    mark=
+    [ ! -e "$job/lost" ] || mark=lost
+    [ ! -e "$job/late" ] || mark=late
+    [ ! -e "$job/cancelled" ] || mark=cancelled
+    code= verdict=
+    [ ! -e "$job/ended" ] || read -r code < "$job/ended"
+    [ ! -e "$job/verdict" ] || read -r verdict < "$job/verdict"
+    echo "folder|${{job##*/}}|$mark|$code|$verdict"
+done
+echo whole"#,
+        patterns.join(" ")
+    )
 }

@@ -1,0 +1,118 @@
+//! What a cluster does that has a REST server: the server is asked for jobs, a shell for their folders.
+
+use super::rest::Rest;
+use super::rest_words::Record;
+use super::script::NO_LOG;
+use super::{Slurm, SlurmSettings, parse};
+use crate::shell::{Printed, one_line};
+use crate::{Batch, BatchId, ExecutorError, States, Ticket, http};
+
+/// What Slurm says of an end before, or without that, the job's own folder does.
+const ENDS: [&str; 10] = [
+    "BOOT_FAIL",
+    "CANCELLED",
+    "DEADLINE",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "TIMEOUT",
+    "LAUNCH_FAILED",
+    "RECONFIG_FAIL",
+    "REVOKED",
+];
+
+impl Slurm {
+    /// Submits a batch, if neither Slurm nor its folders know it.
+    pub(super) async fn submit_by(
+        &self,
+        rest: &Rest,
+        settings: &SlurmSettings,
+        batch: &Batch,
+    ) -> Result<(), ExecutorError> {
+        let said = self.run(&self.scripts.surroundings(&batch.id)).await?;
+        let said = String::from_utf8_lossy(&said);
+        let mut lines = said.lines();
+        let (Some(folder), Some(home), Some(path), Some(user)) =
+            (lines.next(), lines.next(), lines.next(), lines.next())
+        else {
+            return Ok(());
+        };
+        if rest.records().await?.iter().any(|record| record.name == batch.id.as_str()) {
+            return Ok(());
+        }
+        let script = self.scripts.of_nodes(batch)?;
+        let variables =
+            [("HOME", home), ("PATH", path), ("USER", user), ("LOGNAME", user), ("LANG", "C.UTF-8")];
+        let output = format!("{folder}/{}.%a.out", batch.id);
+        rest.submit(&rest.dialect().await?.submission(batch, settings, &script, &variables, &output)).await
+    }
+
+    /// What becomes of batches.
+    pub(super) async fn status_by(&self, rest: &Rest, batches: &[BatchId]) -> Result<States, ExecutorError> {
+        // First Slurm, then the folders: what has ended in between has written down how.
+        let records = of(rest, batches).await?;
+        let (mut ends, mut answer) = (Vec::new(), String::new());
+        for record in &records {
+            let Record { state, nodes, reason, .. } = record;
+            for ticket in record.tickets() {
+                let plain = |text: &str| text.replace(['|', '\n'], " ");
+                answer.push_str(&format!("slurm|{ticket}|{state}|{}|{}\n", plain(nodes), plain(reason)));
+                if ENDS.contains(&state.as_str()) {
+                    ends.push((ticket, state.as_str()));
+                }
+            }
+        }
+        let folders = self.run(&self.scripts.folders(batches, &ends)?).await?;
+        self.read(&[answer.as_bytes(), &folders].concat())
+    }
+
+    /// Ends jobs that have not ended.
+    pub(super) async fn cancel_by(&self, rest: &Rest, tickets: &[Ticket]) -> Result<(), ExecutorError> {
+        let batches: Vec<BatchId> = tickets.iter().map(|ticket| ticket.batch.clone()).collect();
+        let alive = of(rest, &batches).await?.into_iter().filter(|record| !record.has_ended());
+        let of_record = |record: Record| {
+            let array = record.array;
+            record.tickets().into_iter().map(move |ticket| (ticket, array))
+        };
+        let alive: Vec<(Ticket, u64)> =
+            alive.flat_map(of_record).filter(|(ticket, _)| tickets.contains(ticket)).collect();
+        let marked: Vec<Ticket> = alive.iter().map(|(ticket, _)| ticket.clone()).collect();
+        self.run(&self.scripts.mark_cancelled(&marked)).await?;
+        for (ticket, array) in alive {
+            rest.end(&format!("{array}_{}", ticket.job)).await?;
+        }
+        Ok(())
+    }
+
+    /// A piece of what a job printed.
+    pub(super) async fn log_by(
+        &self,
+        rest: &Rest,
+        ticket: &Ticket,
+        from: u64,
+    ) -> Result<Vec<u8>, ExecutorError> {
+        let Printed { code, stdout, stderr } = self.shell.run(&self.scripts.own_log(ticket, from)).await?;
+        match code {
+            Some(0) => return Ok(stdout),
+            Some(NO_LOG) => {}
+            _ => return Err(parse::error(self.shell.name(), &one_line(&stderr))),
+        }
+        // What Slurm has kept is told instead if the job will not come to a log of its own any more: the two are never mixed.
+        let records = of(rest, std::slice::from_ref(&ticket.batch)).await?;
+        match records.iter().any(|record| !record.has_ended() && record.tickets().contains(ticket)) {
+            true => Ok(Vec::new()),
+            false => self.run(&self.scripts.kept_by_slurm(ticket, from)).await,
+        }
+    }
+}
+
+/// What Slurm says of batches.
+async fn of(rest: &Rest, batches: &[BatchId]) -> Result<Vec<Record>, ExecutorError> {
+    let mut records = rest.records().await?;
+    records.retain(|record| batches.iter().any(|batch| batch.as_str() == record.name));
+    match records.iter().find(|record| record.is_unclear()) {
+        // It says so until some of them have begun.
+        Some(record) => Err(http::unintelligible(rest.name(), format!("{record:?}").as_bytes())),
+        None => Ok(records),
+    }
+}
