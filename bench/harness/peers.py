@@ -30,6 +30,13 @@ class Peers:
         """Snakemake, installed when it is asked for: it brings much with it."""
         return self.python("snakemake")
 
+    def snakemake_on_slurm(self):
+        """Snakemake with its plugin for Slurm."""
+        snakemake = self.snakemake()
+        if snakemake:
+            subprocess.run([self.folder / "venv" / "bin" / "pip", "install", "--quiet", "snakemake-executor-plugin-slurm"], check=False)
+        return snakemake
+
     def dvc(self):
         """DVC, likewise."""
         return self.python("dvc")

@@ -62,7 +62,7 @@ class Engine:
 
     def of_kind(self, world, store, lines):
         keys = {"kind": self.kind, "program": str(self.program), "poll": "200 ms", "cache": str(world.base / "worker"), **lines}
-        table = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+        table = "".join(f"{key} = {toml(value)}\n" for key, value in keys.items())
         return f'[store]\nurl = "{store}"\n\n[executors.there]\n{table}'
 
     def known(self, world):
@@ -95,6 +95,13 @@ class Engine:
             self.child.send_signal(signal.SIGTERM)
             self.child.wait()
         shutil.rmtree(self.base, ignore_errors=True)
+
+
+def toml(value):
+    """A value of the project file."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {toml(member)}" for name, member in value.items()) + " }"
+    return json.dumps(value)
 
 
 def below(folder):
@@ -136,7 +143,7 @@ class Ray(Engine):
     kind = "ray"
 
     def settings(self, world):
-        return self.of_kind(world, f"file://{world.base}/store", {"address": self.facts["address"]})
+        return self.of_kind(world, f"file://{world.base}/store", {"address": self.facts["address"], "env": {"PATH": os.environ["PATH"]}})
 
     def ask(self, path):
         with urllib.request.urlopen(f"{self.facts['address']}{path}", timeout=30) as answer:
@@ -219,4 +226,38 @@ class Ssh(Engine):
         super().close()
 
 
-KINDS = {engine.kind: engine for engine in (Slurm, Ssh, Ray)}
+class Kubernetes(Engine):
+    """Its pods run as processes of this machine, as the same user; the control plane is real."""
+
+    kind = "kubernetes"
+
+    def begin(self):
+        sys.path.insert(0, str(TESTS / "engines"))
+        import kubernetes_api
+
+        config = json.loads(pathlib.Path(self.facts["kubeconfig"]).read_text())
+        token = next(user["user"]["token"] for user in config["users"] if user["name"] == "admin")
+        self.api = kubernetes_api.Api(self.facts["server"], token, config["clusters"][0]["cluster"]["certificate-authority"])
+
+    def settings(self, world):
+        return self.of_kind(world, f"file://{world.base}/store", {
+            "kubeconfig": self.facts["kubeconfig"], "context": "user", "image": "story", "env": {"PATH": os.environ["PATH"]}})
+
+    def items(self, path):
+        return self.api.call("GET", path)["items"]
+
+    def known(self, _world):
+        """The worlds come one after another, so all of its jobs are ours."""
+        place = f"namespaces/{self.facts['namespace']}"
+        kinds = {"job": f"/apis/batch/v1/{place}/jobs", "pod": f"/api/v1/{place}/pods"}
+        return [f"{kind} {item['metadata']['name']}" for kind, path in kinds.items() for item in self.items(path)]
+
+    def evidence(self, _world):
+        place = f"namespaces/{self.facts['namespace']}"
+        said = [json.dumps({"name": job["metadata"]["name"], **job["status"]}) for job in self.items(f"/apis/batch/v1/{place}/jobs")]
+        for pod in self.items(f"/api/v1/{place}/pods"):
+            said.append(json.dumps({"name": pod["metadata"]["name"], **pod["status"]}))
+        return "\n".join(said + [event["message"] for event in self.items(f"/api/v1/{place}/events")[-50:]])
+
+
+KINDS = {engine.kind: engine for engine in (Slurm, Ssh, Ray, Kubernetes)}

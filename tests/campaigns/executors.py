@@ -10,7 +10,7 @@ RESULT = re.compile(r"^test (\S+) \.\.\. (ok|FAILED)$", re.MULTILINE)
 
 def kubernetes(campaign):
     """Everything that is tried on a real control plane, which is built first if it never was."""
-    command = ["cargo", "test", "--release", "--locked", "-p", "tidemill-executors", "--", "--ignored", "kubernetes"]
+    command = ["cargo", "test", "--release", "--locked", "--workspace", "--all-targets", "--", "--ignored", "kubernetes"]
     answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
     results = RESULT.findall(answer.stdout)
     if not results:

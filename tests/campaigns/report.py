@@ -96,9 +96,11 @@ The pipeline elsewhere, on a real Slurm with two nodes and a folder as the store
 The same in another user's account, over OpenSSH; the store is a real S3 server.""",
     "remote: ray": """\
 The same on a real Ray with two nodes and a folder as the store.""",
+    "remote: kubernetes": """\
+The same on a real control plane with two nodes that are played, and a folder as the store.""",
     "executors: kubernetes": """\
 What every engine promises, and what only Kubernetes does, on a real control plane with two nodes that are played: etcd, API server, controllers and scheduler, built
-from the source package of Debian once. It is an ignored test of the crate of the executors; the other engines are part of the test command.""",
+from the source package of Debian once. They are ignored tests of the crate of the executors, and the story of two pipelines whose training runs there; the other engines are part of the test command.""",
 }
 
 FUZZ = """

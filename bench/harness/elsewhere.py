@@ -1,0 +1,128 @@
+"""Steps on a Slurm: what Tidemill adds to what Slurm itself takes, beside submitting by hand and beside Snakemake's plugin. The Slurm is a real
+one, of two nodes on this machine, so all of it shares the cores with who waits for it: what counts is the differences."""
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+
+from .measure import Run, in_turn, median, once
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+COMMANDS = ["sbatch", "squeue", "scancel", "sacct", "scontrol"]
+# Snakemake asks again as soon as it lets itself be told to.
+SNAKEMAKE = ["--executor", "slurm", "--quiet", "all", "--nocolor", "--slurm-no-account", "--slurm-status-command", "squeue",
+             "--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1", "--latency-wait", "30",
+             "--default-resources", "slurm_partition=main", "runtime=10", "mem_mb=100", "disk_mb=100"]
+
+
+def elsewhere(report, options, program, peers, _folder):
+    """One tiny step, and many, each way."""
+    many = 500 if options.all else 100
+    # Others pass through the folders above: jobs are started by daemons.
+    with tempfile.TemporaryDirectory(prefix="tidemill-bench-slurm-") as folder, slurm(pathlib.Path(folder) / "slurm") as configuration:
+        os.chmod(folder, 0o755)
+        os.environ["SLURM_CONF"] = configuration
+        ways = Ways(pathlib.Path(folder), program, peers.snakemake_on_slurm() if "snakemake" in options.peers else None)
+        try:
+            measure(report, options, ways, many)
+        finally:
+            del os.environ["SLURM_CONF"]
+
+
+def measure(report, options, ways, many):
+    tries = min(options.tries, 5)
+    here, ours, hand = in_turn(tries, lambda: ways.tidemill(1, "local"), lambda: ways.tidemill(1, "slurm"), lambda: ways.by_hand(1))
+    report.line("one tiny step on Slurm", ours, hand, "sbatch by hand")
+    more = median(ours) - median(hand)
+    report.note(f"a tiny step on this machine takes {1000 * median(here):.0f} ms; on Slurm Tidemill adds {1000 * more:.0f} ms to what it takes by hand")
+    ours, hand = in_turn(min(tries, 3), lambda: ways.tidemill(many, "slurm"), lambda: ways.by_hand(many))
+    report.line(f"{many} tiny steps on Slurm", ours, hand, "one sbatch of an array")
+    report.note(f"per step: {1000 * (median(ours) - median(hand)) / many:.0f} ms more than by hand")
+    if ways.snakemake:
+        one, own = in_turn(min(tries, 3), lambda: ways.with_snakemake(1), lambda: ways.tidemill(1, "slurm"))
+        report.line("one tiny step on Slurm", own, one, "snakemake's plugin")
+        report.line(f"{many} tiny steps on Slurm", ours, [ways.with_snakemake(many)], "snakemake's plugin")
+    counted = {"tidemill": ways.counted(lambda: ways.tidemill(many, "slurm"))}
+    if ways.snakemake:
+        counted["snakemake"] = ways.counted(lambda: ways.with_snakemake(many))
+    for name, count in counted.items():
+        said = ", ".join(f"{command} {number}" for command, number in count.items() if number)
+        report.note(f"{name} asks Slurm for {many} steps so often: {said}")
+
+
+class Ways:
+    """The ways to have tiny jobs done. Each writes a file of its own into a folder that all nodes see."""
+
+    def __init__(self, folder, program, snakemake):
+        self.folder, self.program, self.snakemake = folder, program, snakemake
+        self.made = 0
+
+    def fresh(self):
+        self.made += 1
+        place = self.folder / f"way-{self.made}"
+        place.mkdir()
+        return place
+
+    def tidemill(self, count, executor):
+        place = self.fresh()
+        numbers = ",".join(map(str, range(count)))
+        settings = {"kind": "slurm", "program": str(self.program), "folder": f"{place}/jobs", "cache": f"{place}/worker"}
+        (place / "tidemill.toml").write_text(
+            f'[store]\nurl = "file://{place}/store"\n\n[executors.slurm]\n' + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
+        (place / "pipeline.toml").write_text(
+            f'[pipeline]\nname = "tiny"\n\n[steps.tiny]\nrun = "echo ${{matrix.i}} > ${{outputs.out}}"\noutputs.out = "out.txt"\n'
+            f'matrix.i = [{numbers}]\nexecutor = "{executor}"\nresources.memory = "100 MiB"\n')
+        return once([self.program, "run", "-q"], place)
+
+    def by_hand(self, count):
+        """One array, and somebody who looks at the folder all the time."""
+        place = self.fresh()
+        script = f'#!/bin/sh\necho "$SLURM_ARRAY_TASK_ID" > {place}/new.$SLURM_ARRAY_TASK_ID && mv {place}/new.$SLURM_ARRAY_TASK_ID {place}/out.$SLURM_ARRAY_TASK_ID\n'
+        begin, before = time.perf_counter(), os.times()
+        subprocess.run(["sbatch", "--parsable", "--mem=100", f"--array=0-{count - 1}", "--output=/dev/null"], input=script, text=True,
+                       cwd=place, check=True, stdout=subprocess.DEVNULL)
+        while sum(name.startswith("out.") for name in os.listdir(place)) < count:
+            time.sleep(0.005)
+        wall, after = time.perf_counter() - begin, os.times()
+        return Run(wall, after.children_user + after.children_system - before.children_user - before.children_system, 0)
+
+    def with_snakemake(self, count):
+        place = self.fresh()
+        (place / "Snakefile").write_text(
+            f'rule all:\n    input: expand("out.{{i}}", i=range({count}))\nrule tiny:\n    output: "out.{{i}}"\n    shell: "echo {{wildcards.i}} > {{output}}"\n')
+        jobs = ["--jobs", str(count)] + (["--slurm-array-jobs", "all"] if count > 1 else [])
+        return once([self.snakemake, *SNAKEMAKE, *jobs], place)
+
+    def counted(self, work):
+        """How often each of Slurm's commands is called meanwhile."""
+        place = self.fresh()
+        path = os.environ["PATH"]
+        for command in COMMANDS:
+            (place / command).write_text(f'#!/bin/sh\necho {command} >> {place}/log\nPATH={path} exec {command} "$@"\n')
+            (place / command).chmod(0o755)
+        (place / "log").touch()
+        os.environ["PATH"] = f"{place}:{path}"
+        try:
+            work()
+        finally:
+            os.environ["PATH"] = path
+        said = (place / "log").read_text().split()
+        return {command: said.count(command) for command in COMMANDS}
+
+
+@contextlib.contextmanager
+def slurm(folder):
+    """A Slurm that goes away at the end; where its configuration is."""
+    keeper = subprocess.Popen([ROOT / "tests/engines/slurm", folder, "MaxArraySize=2001", "MaxJobCount=10000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    line = keeper.stdout.readline()
+    if not line:
+        raise SystemExit("there is no Slurm: see above")
+    try:
+        yield json.loads(line)["SLURM_CONF"]
+    finally:
+        keeper.stdin.close()
+        keeper.wait()
