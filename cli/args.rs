@@ -88,6 +88,7 @@ pub(crate) enum Output {
 pub(crate) enum Command {
     Init(command::init::Args),
     Run(command::run::Args),
+    Watch(command::watch::Args),
     Plan(command::plan::Args),
     Status(command::status::Args),
     Attach(command::attach::Args),

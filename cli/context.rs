@@ -103,11 +103,26 @@ impl Context {
 
     /// The project of a pipeline, and the pipeline loaded and checked.
     pub(crate) fn load(&self, args: &PipelineArgs) -> Result<(Project, Graph), CliError> {
-        let Located { root, file } = project::locate(&self.folder, args.pipeline.as_deref())?;
-        let project = self.open(root)?;
-        let graph = tidemill_engine::load(&project, &file, &args.params.overrides(self));
-        let graph = graph.map_err(|error| self.named_from_here(error, &file))?;
+        let (project, file) = self.place(args)?;
+        let graph = self.load_at(&project, &file, args)?;
         Ok((project, graph))
+    }
+
+    /// The project of a pipeline, and where its file is.
+    pub(crate) fn place(&self, args: &PipelineArgs) -> Result<(Project, Utf8PathBuf), CliError> {
+        let Located { root, file } = project::locate(&self.folder, args.pipeline.as_deref())?;
+        Ok((self.open(root)?, file))
+    }
+
+    /// A pipeline whose place is known, loaded and checked.
+    pub(crate) fn load_at(
+        &self,
+        project: &Project,
+        file: &Utf8Path,
+        args: &PipelineArgs,
+    ) -> Result<Graph, CliError> {
+        let graph = tidemill_engine::load(project, file, &args.params.overrides(self));
+        Ok(graph.map_err(|error| self.named_from_here(error, file))?)
     }
 
     /// Says what there is to say of the store, once a command has used it.

@@ -85,6 +85,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit, CliError> {
     match command {
         Command::Init(args) => command::init::run(context, args),
         Command::Run(args) => command::run::run(context, args),
+        Command::Watch(args) => command::watch::run(context, args),
         Command::Plan(args) => command::plan::run(context, args),
         Command::Status(args) => command::status::run(context, args),
         Command::Attach(args) => command::attach::run(context, args),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const CRATES: [&str; 7] = ["cache", "cache/store", "engine/executors", "engine", "steps", "server", "."];
 
 /// The rooms of the engine; each may know those before it only. First the vocabulary, then the way of the data.
-const ROOMS: [&str; 40] = [
+const ROOMS: [&str; 41] = [
     "few",
     "keep",
     "sandbox",
@@ -43,6 +43,7 @@ const ROOMS: [&str; 40] = [
     "repair",
     "garbage",
     "run",
+    "trigger",
     "debug",
     "repeat",
     "doctor",

@@ -40,6 +40,7 @@ mod shared_state;
 mod tampered;
 mod team_store;
 mod undeclared;
+mod watching;
 
 // Elsewhere.
 mod everywhere;

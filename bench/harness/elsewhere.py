@@ -22,9 +22,7 @@ SNAKEMAKE = ["--executor", "slurm", "--quiet", "all", "--nocolor", "--slurm-no-a
 def elsewhere(report, options, program, peers, _folder):
     """One tiny step, and many, each way."""
     many = 500 if options.all else 100
-    # Others pass through the folders above: jobs are started by daemons.
     with tempfile.TemporaryDirectory(prefix="tidemill-bench-slurm-") as folder, slurm(pathlib.Path(folder) / "slurm") as configuration:
-        os.chmod(folder, 0o755)
         os.environ["SLURM_CONF"] = configuration
         ways = Ways(pathlib.Path(folder), program, peers.snakemake_on_slurm() if "snakemake" in options.peers else None)
         try:
@@ -117,6 +115,8 @@ class Ways:
 @contextlib.contextmanager
 def slurm(folder):
     """A Slurm that goes away at the end; where its configuration is."""
+    # Its REST server is another user, who must be able to pass through.
+    folder.parent.chmod(0o755)
     keeper = subprocess.Popen([ROOT / "tests/engines/slurm", folder, "MaxArraySize=2001", "MaxJobCount=10000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     line = keeper.stdout.readline()
     if not line:

@@ -106,6 +106,7 @@ pub use repair::{Remedy, Source};
 pub use result::{ActionResult, NewResult, Usage};
 pub use rules::IgnoreRules;
 pub use sample::{InvalidSample, Sample, SampleSize};
+pub use stamp::is_network;
 pub use stash::Stashed;
 pub use survey::CacheStats;
 pub use verify::{Damage, Damaged, Remedies, Verification, VerifyReport};

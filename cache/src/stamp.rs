@@ -93,7 +93,8 @@ fn system_now() -> i64 {
 }
 
 /// Whether a folder lies on a network file system, where neither locks nor shared memory can be relied upon.
-pub(crate) fn is_network(folder: &Utf8Path) -> bool {
+#[must_use]
+pub fn is_network(folder: &Utf8Path) -> bool {
     rustix::fs::statfs(folder.as_std_path()).is_ok_and(|facts| tells_network(&facts))
 }
 

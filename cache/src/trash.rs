@@ -218,3 +218,39 @@ impl Cache {
 pub(crate) fn is_generation(name: &str) -> bool {
     name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::Scene;
+
+    /// Two processes miss the same content, and a collection goes on: each of them finds it, whoever puts it back.
+    #[test]
+    fn what_another_puts_back_in_the_same_moment_is_found() {
+        let scene = Scene::new();
+        let cache = &scene.cache;
+        let artifact = cache.put(b"content").unwrap();
+        let blob = Blob { digest: artifact.digest, executable: false };
+        let generation = cache.new_generation(None).unwrap();
+        for collections in 0..LOOKS {
+            assert!(cache.take_out(blob, &generation).unwrap());
+            let mut looks = 0;
+            let found = cache.with_trash(
+                || {
+                    let found = std::fs::read(cache.inner.layout.object(blob)).ok();
+                    // Right after it was missed another one puts it back, and so often a collection takes it out again.
+                    if found.is_none() {
+                        cache.put_back(blob).unwrap();
+                        looks += 1;
+                        if looks <= collections {
+                            cache.take_out(blob, &generation).unwrap();
+                        }
+                    }
+                    found.ok_or(CacheError::Missing { digest: blob.digest })
+                },
+                || Ok(Vec::new()),
+            );
+            assert_eq!(found.unwrap(), b"content", "{collections}");
+        }
+    }
+}

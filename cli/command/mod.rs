@@ -39,4 +39,5 @@ pub(crate) mod status;
 pub(crate) mod step;
 pub(crate) mod store;
 pub(crate) mod verify;
+pub(crate) mod watch;
 pub(crate) mod worker;

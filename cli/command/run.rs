@@ -75,8 +75,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     }
 }
 
-/// How the run is to be shown.
-fn output(context: &Context, wanted: Option<Output>) -> Result<Output, CliError> {
+/// How a run is to be shown.
+pub(super) fn output(context: &Context, wanted: Option<Output>) -> Result<Output, CliError> {
     let Ui { err, loudness, .. } = context.ui;
     match wanted {
         Some(Output::Quiet) if loudness == Loudness::Detailed => {
@@ -117,16 +117,27 @@ fn execute(context: &Context, args: &Args, output: Output) -> Result<Exit, CliEr
     let summary = runtime::with_signals(context.ui, |cancel: Cancellation| {
         tidemill_engine::run(&project, graph, options, subscribers, cancel)
     })??;
-    let again = Again::new(args.pipeline.pipeline.as_deref(), &args.pipeline.params);
+    tell(context, &args.pipeline, output, &summary)?;
+    Ok(summary.outcome.into())
+}
+
+/// Tells how a run has ended.
+pub(super) fn tell(
+    context: &Context,
+    pipeline: &PipelineArgs,
+    output: Output,
+    summary: &RunSummary,
+) -> Result<(), CliError> {
+    let again = Again::new(pipeline.pipeline.as_deref(), &pipeline.params);
     let telling = Telling { paint: context.ui.err.paint, folder: &context.folder, again };
     context.ui.tell(&failure::draw(&summary.recap, &telling));
     match (output, context.ui.form) {
-        (Output::Json, _) => context.ui.print(&json::line(&summary))?,
-        (_, Form::Json) => context.ui.print(&json::render(&summary))?,
+        (Output::Json, _) => context.ui.print(&json::line(summary))?,
+        (_, Form::Json) => context.ui.print(&json::render(summary))?,
         (Output::Quiet, Form::Text) => {}
-        (Output::Plain | Output::Live, Form::Text) => context.ui.print(&draw(context, &summary))?,
+        (Output::Plain | Output::Live, Form::Text) => context.ui.print(&draw(context, summary))?,
     }
-    Ok(summary.outcome.into())
+    Ok(())
 }
 
 fn draw(context: &Context, summary: &RunSummary) -> String {
@@ -135,8 +146,8 @@ fn draw(context: &Context, summary: &RunSummary) -> String {
     summary::draw(recap, Some(&end), context.ui.out.paint, context.width)
 }
 
-/// Who shows the run while it goes on.
-fn progress(context: &Context, graph: &Graph, output: Output) -> Option<Box<dyn Subscriber>> {
+/// Who shows a run while it goes on.
+pub(super) fn progress(context: &Context, graph: &Graph, output: Output) -> Option<Box<dyn Subscriber>> {
     let Ui { err, loudness, .. } = context.ui;
     let lines = |place| Lines::new(graph, place, err.paint, loudness);
     match output {

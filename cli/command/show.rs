@@ -85,6 +85,7 @@ fn cause(cause: &Cause) -> &'static str {
     match cause {
         Cause::Command => "command",
         Cause::Ci => "CI job",
+        Cause::Watch => "watch",
     }
 }
 

@@ -146,6 +146,7 @@ impl Head {
             cause: match record.cause {
                 Cause::Command => "command",
                 Cause::Ci => "CI job",
+                Cause::Watch => "watch",
             },
             commit: record.git.as_ref().map(|git| clean(&git.commit)).unwrap_or_default(),
             dirty: record.git.as_ref().is_some_and(|git| git.dirty),

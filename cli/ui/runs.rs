@@ -100,6 +100,7 @@ fn cause(cause: &Cause) -> &'static str {
     match cause {
         Cause::Command => "command",
         Cause::Ci => "ci",
+        Cause::Watch => "watch",
     }
 }
 

@@ -289,6 +289,8 @@ pub enum Cause {
     Command,
     /// A CI job.
     Ci,
+    /// A change of what it reads, seen by `tidemill watch`.
+    Watch,
 }
 
 /// The state of the git repository when a run began.

@@ -43,6 +43,7 @@ pub mod spec;
 pub mod store;
 mod suggest;
 pub mod trial;
+pub mod trigger;
 pub mod withdrawn;
 
 pub use error::{EngineError, ErrorKind};

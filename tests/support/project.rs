@@ -139,7 +139,11 @@ impl Project {
 
     /// The command `tidemill` with these arguments, ready to be started.
     pub(crate) fn command(&self, arguments: &[&str], folder: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+        self.command_of(env!("CARGO_BIN_EXE_tidemill"), arguments, folder)
+    }
+
+    fn command_of(&self, program: &str, arguments: &[&str], folder: &Path) -> Command {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(folder)
@@ -167,8 +171,14 @@ impl Project {
 
     /// Starts `tidemill` in a process group of its own and does not wait for its answer.
     pub(crate) fn start(&self, arguments: &[&str]) -> Started {
+        self.start_program(env!("CARGO_BIN_EXE_tidemill"), arguments)
+    }
+
+    /// The same with a program that starts `tidemill` in its turn.
+    pub(crate) fn start_program(&self, program: &str, arguments: &[&str]) -> Started {
         use std::os::unix::process::CommandExt as _;
-        let child = self.command(arguments, &self.root()).process_group(0).spawn().unwrap();
+        let mut command = self.command_of(program, arguments, &self.root());
+        let child = command.process_group(0).spawn().unwrap();
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         Started::new(child, arguments)
     }

@@ -1,0 +1,177 @@
+//! Hints that something may have changed: from the kernel where it tells, else from the clock. A hint is no more than a reason to look: what
+//! counts is what lies there then, so a lost or repeated one does no harm beyond its time.
+
+use std::time::Duration;
+
+use camino::Utf8Path;
+use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Instant, timeout_at};
+
+use super::reads::Reads;
+
+/// After a hint it is quiet for so long before anything is looked at: a program that writes many files is not met in its middle.
+const QUIET: Duration = Duration::from_millis(150);
+/// If it never is quiet, it is looked at all the same.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often is looked where nobody tells.
+pub const OFTEN: Duration = Duration::from_secs(2);
+
+/// Where hints come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Means {
+    /// The kernel tells of these folders, and of how many below them.
+    Events,
+    /// It is looked again and again.
+    Polling {
+        /// Why the kernel is not asked.
+        reason: String,
+    },
+}
+
+/// The hints for what a pipeline reads.
+#[derive(Debug)]
+pub struct Hints {
+    means: Means,
+    interval: Duration,
+    received: UnboundedReceiver<()>,
+    /// When the first hint came that was not told yet.
+    since: Option<Instant>,
+    _watcher: Option<RecommendedWatcher>,
+}
+
+impl Hints {
+    /// Begins to listen: what changes from now on gives a hint. `poll`: how often to look instead of listening, if somebody wants that.
+    #[must_use]
+    pub fn new(reads: &Reads, poll: Option<Duration>) -> Self {
+        let (sender, received) = unbounded_channel();
+        let interval = poll.unwrap_or(OFTEN);
+        let polling = |reason: String| Means::Polling { reason };
+        if poll.is_some() {
+            let means = polling("it was asked for".to_owned());
+            return Self { means, interval, received, since: None, _watcher: None };
+        }
+        let folders = reads.folders();
+        if let Some(folder) = folders.keys().find(|folder| tidemill_cache::is_network(folder)) {
+            let reason =
+                format!("{folder} is on a file system of which the kernel does not tell what others change");
+            return Self { means: polling(reason), interval, received, since: None, _watcher: None };
+        }
+        let wanted = reads.clone();
+        let told = move |event: notify::Result<notify::Event>| {
+            if is_hint(&event, &wanted) {
+                // Whoever listened may have gone.
+                let _ = sender.send(());
+            }
+        };
+        let watch = || {
+            let mut watcher = RecommendedWatcher::new(told, Config::default())?;
+            for (folder, deep) in &folders {
+                let mode = if *deep { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+                match watcher.watch(folder.as_std_path(), mode) {
+                    // It went in this moment; the folder above tells when it comes again.
+                    Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {}
+                    watched => watched?,
+                }
+            }
+            Ok::<_, notify::Error>(watcher)
+        };
+        match watch() {
+            Ok(watcher) => {
+                Self { means: Means::Events, interval, received, since: None, _watcher: Some(watcher) }
+            }
+            Err(error) => {
+                Self { means: polling(said(&error)), interval, received, since: None, _watcher: None }
+            }
+        }
+    }
+
+    /// Where they come from.
+    #[must_use]
+    pub fn means(&self) -> &Means {
+        &self.means
+    }
+
+    /// Waits for a hint, and until it is quiet after it. May be dropped and called again.
+    pub async fn next(&mut self) {
+        if matches!(self.means, Means::Polling { .. }) {
+            tokio::time::sleep(self.interval).await;
+            return;
+        }
+        if self.since.is_none() {
+            if self.received.recv().await.is_none() {
+                // The watcher holds the other end for as long as this lives.
+                std::future::pending::<()>().await;
+            }
+            self.since = Some(Instant::now());
+        }
+        let end = self.since.unwrap_or_else(Instant::now) + PATIENCE;
+        loop {
+            let quiet = (Instant::now() + QUIET).min(end);
+            match timeout_at(quiet, self.received.recv()).await {
+                Ok(Some(())) if Instant::now() < end => {}
+                _ => break,
+            }
+        }
+        self.since = None;
+        while self.received.try_recv().is_ok() {}
+    }
+}
+
+/// Whether something that happened may have changed what is read.
+fn is_hint(event: &notify::Result<notify::Event>, reads: &Reads) -> bool {
+    match event {
+        // Looking opens files itself.
+        Ok(event) if event.kind.is_access() => false,
+        // The kernel's queue was full, and nobody knows what happened.
+        Ok(event) if event.need_rescan() || event.paths.is_empty() => true,
+        // A name that is not UTF-8 is no input, but a folder above it may be.
+        Ok(event) => {
+            event.paths.iter().any(|path| Utf8Path::from_path(path).is_none_or(|path| reads.may_be_at(path)))
+        }
+        Err(_) => true,
+    }
+}
+
+/// Why the kernel does not tell, with what helps.
+fn said(error: &notify::Error) -> String {
+    match &error.kind {
+        notify::ErrorKind::MaxFilesWatch => {
+            "the kernel watches no more folders for this user (`sysctl fs.inotify.max_user_watches` says how many)".to_owned()
+        }
+        notify::ErrorKind::Io(error) => format!("the kernel does not tell of changes: {error}"),
+        _ => format!("the kernel does not tell of changes: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{AccessKind, CreateKind, Flag};
+    use notify::{Event, EventKind};
+
+    use super::*;
+
+    #[test]
+    fn what_was_lost_may_be_anything() {
+        let reads = Reads::default();
+        let made = || Event::new(EventKind::Create(CreateKind::File)).add_path("/p/other".into());
+        assert!(!is_hint(&Ok(made()), &reads));
+        assert!(is_hint(&Ok(made().set_flag(Flag::Rescan)), &reads));
+        assert!(is_hint(&Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)), &reads));
+        assert!(!is_hint(&Ok(Event::new(EventKind::Access(AccessKind::Any)).add_path("/p".into())), &reads));
+        assert!(is_hint(&Err(notify::Error::generic("something")), &reads));
+    }
+
+    #[tokio::test]
+    async fn a_hint_is_not_lost_with_who_waited_for_it() {
+        let (sender, received) = unbounded_channel();
+        let mut hints =
+            Hints { means: Means::Events, interval: OFTEN, received, since: None, _watcher: None };
+        sender.send(()).unwrap();
+        // It is seen, and not told yet: it is not quiet.
+        assert!(tokio::time::timeout(Duration::from_millis(1), hints.next()).await.is_err());
+        assert!(hints.since.is_some());
+        hints.next().await;
+        assert!(hints.since.is_none());
+    }
+}
