@@ -163,7 +163,8 @@ fn mistakes_and_failures_are_waited_out() {
     project.edit("pipeline.toml", "inputs.data = \"${matrix.file}\"", "inptus.data = \"${matrix.file}\"");
     project.edit("pipeline.toml", "exit 3; ", "");
     project.edit("pipeline.toml", "inptus", "inputs");
-    watch.until("it runs again", || project.has("sum.txt").then_some(()));
+    until_runs(&mut watch, &project, 2);
+    assert!(project.has("sum.txt"));
     let said = end(watch, &project);
     assert!(said.contains("sum failed: exit code 3"), "{said}");
 }

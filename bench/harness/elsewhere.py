@@ -16,7 +16,9 @@ COMMANDS = ["sbatch", "squeue", "scancel", "sacct", "scontrol"]
 # Snakemake asks again as soon as it lets itself be told to.
 SNAKEMAKE = ["--executor", "slurm", "--quiet", "all", "--nocolor", "--slurm-no-account", "--slurm-status-command", "squeue",
              "--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1", "--latency-wait", "30",
-             "--default-resources", "slurm_partition=main", "runtime=10", "mem_mb=100", "disk_mb=100"]
+             "--default-resources", "slurm_partition=main", "runtime=10", "mem_mb=400", "disk_mb=100"]
+# Where Slurm's commands look for their settings in a job of Snakemake, which passes on no variable of ours.
+SYSTEM = pathlib.Path("/etc/slurm/slurm.conf")
 
 
 def elsewhere(report, options, program, peers, _folder):
@@ -43,10 +45,10 @@ def measure(report, options, ways, many):
     if ways.snakemake:
         one, own = in_turn(min(tries, 3), lambda: ways.with_snakemake(1), lambda: ways.tidemill(1, "slurm"))
         report.line("one tiny step on Slurm", own, one, "snakemake's plugin")
-        report.line(f"{many} tiny steps on Slurm", ours, [ways.with_snakemake(many)], "snakemake's plugin")
-    counted = {"tidemill": ways.counted(lambda: ways.tidemill(many, "slurm"))}
+    counted = {"tidemill": ways.counted(lambda: ways.tidemill(many, "slurm"))[1]}
     if ways.snakemake:
-        counted["snakemake"] = ways.counted(lambda: ways.with_snakemake(many))
+        theirs, counted["snakemake"] = ways.counted(lambda: ways.with_snakemake(many))
+        report.line(f"{many} tiny steps on Slurm", ours, [theirs], "snakemake's plugin")
     for name, count in counted.items():
         said = ", ".join(f"{command} {number}" for command, number in count.items() if number)
         report.note(f"{name} asks Slurm for {many} steps so often: {said}")
@@ -96,7 +98,7 @@ class Ways:
         return once([self.snakemake, *SNAKEMAKE, *jobs], place)
 
     def counted(self, work):
-        """How often each of Slurm's commands is called meanwhile."""
+        """What work gives, and how often each of Slurm's commands is called meanwhile."""
         place = self.fresh()
         path = os.environ["PATH"]
         for command in COMMANDS:
@@ -105,11 +107,11 @@ class Ways:
         (place / "log").touch()
         os.environ["PATH"] = f"{place}:{path}"
         try:
-            work()
+            done = work()
         finally:
             os.environ["PATH"] = path
         said = (place / "log").read_text().split()
-        return {command: said.count(command) for command in COMMANDS}
+        return done, {command: said.count(command) for command in COMMANDS}
 
 
 @contextlib.contextmanager
@@ -121,8 +123,16 @@ def slurm(folder):
     line = keeper.stdout.readline()
     if not line:
         raise SystemExit("there is no Slurm: see above")
+    configuration = pathlib.Path(json.loads(line)["SLURM_CONF"])
+    is_ours = not SYSTEM.exists()
     try:
-        yield json.loads(line)["SLURM_CONF"]
+        if is_ours:
+            SYSTEM.parent.mkdir(exist_ok=True)
+            SYSTEM.unlink(missing_ok=True)
+            SYSTEM.symlink_to(configuration)
+        yield str(configuration)
     finally:
+        if is_ours:
+            SYSTEM.unlink(missing_ok=True)
         keeper.stdin.close()
         keeper.wait()

@@ -92,19 +92,16 @@ struct Loaded {
 impl Watching<'_> {
     async fn follow(&self, cancel: Cancellation) -> Result<Exit, CliError> {
         let (mut project, file) = self.context.place(&self.args.pipeline)?;
-        let mut reads = self.loaded(&file)?.reads;
+        let mut reads = self.loaded(&file, None)?.reads;
         let (mut before, mut told): (Option<Present>, Option<Means>) = (None, None);
         loop {
             // From here on nothing is missed: who listens first sees what comes after it was looked.
             let mut hints = Hints::new(&reads, self.args.poll);
             let present = reads.look(&project);
-            let loaded = match self.loaded(&file) {
+            let loaded = match self.loaded(&file, Some(&reads)) {
                 Ok(loaded) => loaded,
-                // Its folder may be about to be replaced.
-                Err(error) => {
-                    self.context.ui.tell(&error.text(self.context.ui.err.paint, self.context.width));
-                    Loaded { project, reads: reads.clone(), graph: Err(error) }
-                }
+                // Its project file has a mistake, or its folder is about to be replaced.
+                Err(error) => Loaded { project, reads: reads.clone(), graph: Err(error) },
             };
             project = loaded.project;
             if loaded.reads != reads {
@@ -147,14 +144,17 @@ impl Watching<'_> {
         }
     }
 
-    /// Reads the pipeline.
-    fn loaded(&self, file: &Utf8Path) -> Result<Loaded, CliError> {
+    /// Reads the pipeline. While it has mistakes, what it read before is what counts.
+    fn loaded(&self, file: &Utf8Path, before: Option<&Reads>) -> Result<Loaded, CliError> {
         let (project, _) = self.context.place(&self.args.pipeline)?;
         let overrides = self.args.pipeline.params.overrides(self.context);
         let graph = self.context.load_at(&project, file, &self.args.pipeline);
         let reads = match &graph {
             Ok(graph) => Reads::of_graph(&project, graph, &overrides),
-            Err(_) => Reads::of_file(&project, file, &overrides),
+            Err(_) => match before {
+                Some(reads) => reads.clone(),
+                None => Reads::of_file(&project, file, &overrides),
+            },
         };
         Ok(Loaded { project, reads, graph })
     }

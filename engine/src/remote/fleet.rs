@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidemill_cache::{Digest, Key};
 use tidemill_executors::{BatchId, Desk, Executor, ExecutorError, Following, Job, Pace, Program, Resources};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use super::client::client;
 use super::ledger::{Batches, Label, Noted, noted};
@@ -18,6 +18,8 @@ use crate::record::History;
 
 /// How long a run waits at its end until executors have forgotten what is done with.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How many orders are sent and reports taken at once.
+const TRANSFERS: usize = 8;
 
 /// The executors that a run uses.
 #[derive(Default)]
@@ -55,6 +57,8 @@ pub(crate) struct Post {
     desk: Desk,
     /// The command that starts this program there.
     program: OnceCell<String>,
+    /// So many orders are sent and reports taken at once: each takes memory, and the store is asked by several connections anyway.
+    transfers: Semaphore,
 }
 
 impl Fleet {
@@ -152,7 +156,8 @@ impl Post {
         }
         let ledger = Arc::new(Batches::new(project.state(), placement.clone()));
         let desk = Desk::new(Arc::clone(&client), ledger, pace);
-        Ok(Self { placement: placement.clone(), settings, client, desk, program: OnceCell::new() })
+        let (program, transfers) = (OnceCell::new(), Semaphore::new(TRANSFERS));
+        Ok(Self { placement: placement.clone(), settings, client, desk, program, transfers })
     }
 
     /// The engine itself.
@@ -179,6 +184,11 @@ impl Post {
             self.client.install(&Program { path, digest: digest.to_string(), version }).await
         };
         self.program.get_or_try_init(bring).await.map(String::as_str)
+    }
+
+    /// Waits until something may be sent to the store, or taken from it, for as long as the answer is there.
+    pub(crate) async fn transfer(&self) -> SemaphorePermit<'_> {
+        self.transfers.acquire().await.expect("it is never closed")
     }
 
     /// Whether a worker has to see itself that nobody else uses its GPUs.

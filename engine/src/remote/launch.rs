@@ -164,6 +164,10 @@ impl Launch {
                 }
             }
         };
+        let _turn = tokio::select! {
+            turn = self.post.transfer() => turn,
+            () = cancel.at_least(Urgency::Terminate) => return Err(Failure::Cancelled),
+        };
         let mut sent = tokio::task::spawn_blocking(send);
         tokio::select! {
             sent = &mut sent => sent.expect("sending an order does not panic"),
@@ -237,6 +241,7 @@ impl Launch {
 
     async fn find_report(&self, order: Digest) -> Result<Option<Report>, Failure> {
         let project = self.project.clone();
+        let _turn = self.post.transfer().await;
         let found = tokio::task::spawn_blocking(move || Report::find(&project, order)).await;
         found.expect("looking for a report does not panic").map_err(|error| match error {
             ReportError::Unreadable { .. } => self.lost(&describe(&error)),
@@ -250,6 +255,7 @@ impl Launch {
         self.told.get_or_init(|| told);
         let (project, attempt) = (self.project.clone(), self.attempt.clone());
         let take = move || taken(&project, &attempt, order, report);
+        let _turn = self.post.transfer().await;
         match tokio::task::spawn_blocking(take).await.expect("taking a report does not panic") {
             Ok(Ok(finished)) => Ok(finished),
             Ok(Err(failed)) => {
