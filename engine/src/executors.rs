@@ -55,7 +55,7 @@ pub struct SharedSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KindSettings {
     /// A Slurm cluster.
-    Slurm(SlurmTable),
+    Slurm(Box<SlurmTable>),
     /// A Kubernetes cluster.
     Kubernetes(Box<KubernetesTable>),
     /// A Ray cluster.
@@ -274,7 +274,7 @@ fn settings(mut table: toml::Table) -> Result<ExecutorSettings, String> {
         return Err(format!("the variable `{name}` is Tidemill's own"));
     }
     let kind = match kind.as_str() {
-        "slurm" => KindSettings::Slurm(read(table)?),
+        "slurm" => KindSettings::Slurm(Box::new(read(table)?)),
         "kubernetes" => KindSettings::Kubernetes(Box::new(read(table)?)),
         "ray" => KindSettings::Ray(read(table)?),
         "ssh" => {

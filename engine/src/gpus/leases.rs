@@ -137,7 +137,7 @@ impl GpuLeases {
         match made {
             Ok(claim) => self.claims.push(claim),
             Err(error) => {
-                tracing::warn!(%error, gpu, "a GPU cannot be leased, so that others may use it too")
+                tracing::warn!(%error, gpu, "a GPU cannot be leased, so that others may use it too");
             }
         }
     }

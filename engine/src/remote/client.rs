@@ -34,7 +34,7 @@ pub(crate) async fn client(
                 vram_gres,
                 options,
                 ..
-            } = table;
+            } = table.as_ref();
             let shell = match login {
                 Some(host) => ssh(project, host, ssh_config.as_deref()),
                 None => Shell::Here { variables: project.environment().clone() },

@@ -58,7 +58,7 @@ pub(super) async fn given(
     loop {
         let others = leases.look();
         let is_known = others.is_some();
-        devices.note_others(others);
+        devices.note_others(others.as_ref());
         let taken = devices.take(needs.gpus, needs.vram);
         leases.take(devices.taken());
         if let Some(ids) = taken {

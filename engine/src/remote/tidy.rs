@@ -39,7 +39,7 @@ pub fn tidy(project: &Project, most: u64, now: SystemTime) -> Result<GcReport, C
     let plan = cache.gc_plan(&roots)?;
     match cache.gc(&plan) {
         // Another worker does it.
-        Err(CacheError::Busy { .. }) => Ok(GcReport::default()),
+        Err(CacheError::Busy) => Ok(GcReport::default()),
         removed => removed,
     }
 }

@@ -265,7 +265,7 @@ impl Rounds<'_> {
                 queue.clear();
             }
             if wants_gpus {
-                self.limits.note_others(leases.look());
+                self.limits.note_others(leases.look().as_ref());
             }
             let mut waiting = VecDeque::new();
             while self.limits.jobs() > 0

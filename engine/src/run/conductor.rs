@@ -365,7 +365,7 @@ impl Conductor {
         if wants_gpus {
             let others = self.gpu_leases.look();
             others_are_known = others.is_some();
-            self.machine.limits().note_others(others);
+            self.machine.limits().note_others(others.as_ref());
         }
         while let Some((step, gpus)) = self.machine.next_to_start() {
             self.start(step, gpus).await;

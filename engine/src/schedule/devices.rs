@@ -133,9 +133,9 @@ impl Devices {
     }
 
     /// Notes what others take now; none: that cannot be told, and nothing is given meanwhile.
-    pub(crate) fn note_others(&mut self, others: Option<Others>) {
+    pub(crate) fn note_others(&mut self, others: Option<&Others>) {
         for slot in &mut self.slots {
-            slot.others = match &others {
+            slot.others = match others {
                 Some(others) => others.get(&slot.device.id).cloned().unwrap_or_default(),
                 None => vec![Share::Whole],
             };
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn what_others_take_counts_and_whoever_says_nothing_takes_all() {
         let mut devices = devices(&[Some(80), None]);
-        devices.note_others(Some(Others::from([("GPU-0".to_owned(), vec![Share::Memory(70 * GIB)])])));
+        devices.note_others(Some(&Others::from([("GPU-0".to_owned(), vec![Share::Memory(70 * GIB)])])));
         assert!(devices.fits(1, gib(10)) && devices.fits(1, gib(11)), "the second may be large enough");
         assert!(!devices.fits(2, gib(11)) && devices.would_fit_alone(2, gib(11)));
         assert_eq!(devices.take(1, None).unwrap(), ["GPU-1"]);

@@ -145,7 +145,7 @@ impl Limits {
     }
 
     /// What others take of GPUs now; none: that cannot be told, and no GPU is given meanwhile.
-    pub fn note_others(&mut self, others: Option<Others>) {
+    pub fn note_others(&mut self, others: Option<&Others>) {
         self.gpus.note_others(others);
     }
 
@@ -252,7 +252,7 @@ mod tests {
     fn a_gpu_that_somebody_else_uses_is_waited_for() {
         let mut machine = machine();
         let need = |gpus| Need { gpus, ..Need::default() };
-        machine.note_others(Some(Others::from([("GPU-a".to_owned(), vec![Share::Memory(600)])])));
+        machine.note_others(Some(&Others::from([("GPU-a".to_owned(), vec![Share::Memory(600)])])));
         assert!(machine.impossible(&need(2)).is_none() && !machine.fits(&need(2)));
         assert!(machine.waits_for_others(&need(2)) && !machine.waits_for_others(&need(1)));
         let beside = Need { gpus: 1, vram: Some(400), ..Need::default() };
@@ -266,7 +266,7 @@ mod tests {
         machine.give_back(held[1].clone());
         assert!(machine.waits_for_others(&need(1)));
         machine.give_back(held[0].clone());
-        machine.note_others(Some(Others::new()));
+        machine.note_others(Some(&Others::new()));
         assert_eq!(machine.take(&need(2)).unwrap().gpus.len(), 2);
     }
 
