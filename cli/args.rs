@@ -1,8 +1,11 @@
 //! The command line as it is typed: global flags, the commands, and what several of them share.
 
+use std::num::NonZero;
+
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand, ValueEnum};
-use tidemill_engine::{Overrides, Selection};
+use tidemill_engine::event::Cause;
+use tidemill_engine::{Overrides, RunOptions, Selection};
 
 use crate::command;
 use crate::context::Context;
@@ -158,6 +161,29 @@ pub(crate) struct SelectionArgs {
     pub(crate) until: Vec<String>,
 }
 
+/// How many steps run, and how far.
+#[derive(Debug, Args)]
+pub(crate) struct PaceArgs {
+    /// How many steps may run at once; as many as there are cores if this is not given.
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<NonZero<usize>>,
+    /// Go on with independent steps after one failed.
+    #[arg(short, long)]
+    pub(crate) keep_going: bool,
+}
+
+impl PaceArgs {
+    /// A run at this pace of these steps.
+    pub(crate) fn options(&self, cause: Cause, selection: &SelectionArgs) -> RunOptions {
+        RunOptions {
+            selection: selection.selection(),
+            jobs: self.jobs.map(NonZero::get),
+            keep_going: self.keep_going,
+            ..RunOptions::new(cause)
+        }
+    }
+}
+
 impl ParamArgs {
     /// What the engine takes; files are looked for from the working folder.
     pub(crate) fn overrides(&self, context: &Context) -> Overrides {
@@ -208,8 +234,8 @@ mod tests {
         let set = [("a.b", "0.5"), ("c", "x=y")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(args.pipeline.params.set, set);
         assert_eq!(args.pipeline.pipeline.as_deref(), Some("pipelines/diabetes"));
-        assert_eq!(args.jobs.map(std::num::NonZero::get), Some(2));
-        assert!(args.keep_going && !args.dry_run);
+        assert_eq!(args.pace.jobs.map(NonZero::get), Some(2));
+        assert!(args.pace.keep_going && !args.dry_run);
         assert_eq!(args.selection.selection().until, ["b"]);
     }
 

@@ -135,8 +135,8 @@ fn steps_that_say_how_much_memory_they_need_share_a_gpu() {
     );
     project.edit("pipeline.toml", "500 MiB", "1025 MiB");
     let refused = project.run(&["--force", "train"]).exits(2);
-    refused.says("asks for 1 GPUs with 1074790400 bytes of memory each, and this machine has 0 such among 2");
-    project.tidemill(&["doctor"]).says("asks for 1 with 1074790400 bytes of memory each");
+    refused.says("asks for 1 GPU with 1.0 GiB of memory each, and this machine has 0 such among 2");
+    project.tidemill(&["doctor"]).says("asks for 1 GPU with 1.0 GiB of memory each");
 }
 
 #[test]

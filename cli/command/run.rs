@@ -1,6 +1,5 @@
 //! `tidemill run`.
 
-use std::num::NonZero;
 use std::time::Instant;
 
 use tidemill_engine::event::Subscriber;
@@ -9,7 +8,7 @@ use tidemill_engine::name::RunId;
 use tidemill_engine::{Cancellation, RunOptions, RunSummary};
 
 use super::{detach, plan};
-use crate::args::{Output, PipelineArgs, SelectionArgs};
+use crate::args::{Output, PaceArgs, PipelineArgs, SelectionArgs};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -38,12 +37,8 @@ pub(crate) struct Args {
     pub(crate) pipeline: PipelineArgs,
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
-    /// How many steps may run at once; as many as there are cores if this is not given.
-    #[arg(short, long, value_name = "N")]
-    pub(crate) jobs: Option<NonZero<usize>>,
-    /// Go on with independent steps after one failed.
-    #[arg(short, long)]
-    pub(crate) keep_going: bool,
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
     /// Say what would run, and why, and run nothing: the same as `plan`.
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
@@ -96,9 +91,9 @@ pub(super) fn output(context: &Context, wanted: Option<Output>) -> Result<Output
 
 fn execute(context: &Context, args: &Args, output: Output) -> Result<Exit, CliError> {
     let (project, graph) = context.load(&args.pipeline)?;
-    let selection = args.selection.selection();
     if args.dry_run {
-        let shown = plan::Shown { jobs: args.jobs, form: plan::Form::Folded };
+        let selection = args.selection.selection();
+        let shown = plan::Shown { jobs: args.pace.jobs, form: plan::Form::Folded };
         plan::show(context, &project, &graph, &selection, shown)?;
         return Ok(Exit::Done);
     }
@@ -108,10 +103,7 @@ fn execute(context: &Context, args: &Args, output: Output) -> Result<Exit, CliEr
     let id = args.as_run.as_deref().map(RunId::new).transpose();
     let options = RunOptions {
         id: id.map_err(|error| CliError::usage(error.to_string()))?,
-        selection,
-        jobs: args.jobs.map(NonZero::get),
-        keep_going: args.keep_going,
-        ..RunOptions::new(context.cause())
+        ..args.pace.options(context.cause(), &args.selection)
     };
     let subscribers: Vec<Box<dyn Subscriber>> = progress(context, &graph, output).into_iter().collect();
     let summary = runtime::with_signals(context.ui, |cancel: Cancellation| {

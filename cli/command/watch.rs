@@ -1,6 +1,5 @@
 //! `tidemill watch`.
 
-use std::num::NonZero;
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -8,10 +7,10 @@ use tidemill_engine::event::{Cause, Outcome};
 use tidemill_engine::execute::Urgency;
 use tidemill_engine::graph::Graph;
 use tidemill_engine::trigger::{Hints, Means, OFTEN, Present, Reads};
-use tidemill_engine::{Cancellation, Project, RunOptions, RunSummary};
+use tidemill_engine::{Cancellation, Project, RunSummary};
 
 use super::run;
-use crate::args::{Output, PipelineArgs, SelectionArgs};
+use crate::args::{Output, PaceArgs, PipelineArgs, SelectionArgs};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -35,12 +34,8 @@ pub(crate) struct Args {
     pub(crate) pipeline: PipelineArgs,
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
-    /// How many steps may run at once; as many as there are cores if this is not given.
-    #[arg(short, long, value_name = "N")]
-    pub(crate) jobs: Option<NonZero<usize>>,
-    /// Go on with independent steps after one failed.
-    #[arg(short, long)]
-    pub(crate) keep_going: bool,
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
     /// Cancel the run that goes on when something changes, and begin again.
     #[arg(long)]
     pub(crate) restart: bool,
@@ -128,12 +123,15 @@ impl Watching<'_> {
                         return Ok(summary.outcome.into());
                     }
                     Ok(Some(_)) => {}
+                    Ok(None) if cancel.urgency() > Urgency::None => return Ok(Exit::Interrupted),
                     // What changed has been seen already: nobody tells of it again.
                     Ok(None) => {
                         before = Some(present);
                         continue;
                     }
-                    Err(error) => self.tell_error(&error)?,
+                    // Nobody reads the results any more.
+                    Err(error @ CliError::Output(_)) => return Err(error),
+                    Err(error) => self.tell_error(&error),
                 }
                 before = Some(present);
             }
@@ -167,12 +165,7 @@ impl Watching<'_> {
         changes: Changes<'_>,
         cancel: &Cancellation,
     ) -> Result<Option<RunSummary>, CliError> {
-        let options = RunOptions {
-            selection: self.args.selection.selection(),
-            jobs: self.args.jobs.map(NonZero::get),
-            keep_going: self.args.keep_going,
-            ..RunOptions::new(Cause::Watch)
-        };
+        let options = self.args.pace.options(Cause::Watch, &self.args.selection);
         let subscribers = run::progress(self.context, &graph, self.output).into_iter().collect();
         let own = Cancellation::new();
         let mut is_given_up = false;
@@ -224,13 +217,9 @@ impl Watching<'_> {
     }
 
     /// What kept a run from beginning is no reason to end: somebody mends it.
-    fn tell_error(&self, error: &CliError) -> Result<(), CliError> {
-        if let CliError::Output(_) = error {
-            return Err(CliError::usage("nobody reads the results any more".to_owned()));
-        }
+    fn tell_error(&self, error: &CliError) {
         error.tell(&self.context.ui, self.context.width);
         self.context.ui.tell("waiting until something changes\n");
-        Ok(())
     }
 }
 

@@ -103,8 +103,8 @@ outputs.count = "count.txt"
 pass_env = ["SAID"]
 "#;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_made_elsewhere_is_what_would_be_made_here() {
+/// An order that a worker on another machine has carried out: the machines, that one, and the digest of the order.
+async fn made_elsewhere() -> (World, Project, tidemill_cache::Digest) {
     let world = World::new();
     world.file("here/pipeline.toml", PIPELINE);
     world.file("here/rows.txt", "1\n2\n3\n");
@@ -113,6 +113,12 @@ async fn what_is_made_elsewhere_is_what_would_be_made_here() {
     let digest = order(&world, &here).await;
     let there = world.on("there", &[("SAID", "said")]);
     assert_eq!(work(&there, digest, silent(), &Cancellation::new()).await.unwrap(), Worked::Succeeded);
+    (world, there, digest)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_elsewhere_is_what_would_be_made_here() {
+    let (world, _, digest) = made_elsewhere().await;
     // Nobody here has seen it yet.
     let here = world.on("here", &[("SAID", "said")]);
     let report = Report::find(&here, digest).unwrap().unwrap();
@@ -130,14 +136,7 @@ async fn what_is_made_elsewhere_is_what_would_be_made_here() {
 /// What a machine has fetched and made for others does not pile up there.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cache_of_workers_is_kept_small() {
-    let world = World::new();
-    world.file("here/pipeline.toml", PIPELINE);
-    world.file("here/rows.txt", "1\n2\n3\n");
-    world.file("more/b.txt", "more\n");
-    let here = world.on("here", &[("SAID", "said")]);
-    let digest = order(&world, &here).await;
-    let there = world.on("there", &[("SAID", "said")]);
-    assert_eq!(work(&there, digest, silent(), &Cancellation::new()).await.unwrap(), Worked::Succeeded);
+    let (world, there, digest) = made_elsewhere().await;
     let now = SystemTime::now();
     let later = |days: u64| now + Duration::from_secs(days * 24 * 3600);
     assert_eq!(tidy(&there, 0, now).unwrap().objects, 0, "the worker has just looked");

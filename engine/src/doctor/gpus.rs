@@ -17,8 +17,11 @@ pub(super) fn check(project: &Project, graphs: &Graphs) -> Vec<Finding> {
         let here = graph.skeleton.needs().filter(|(resources, _)| resources.placement.is_none());
         here.map(move |(resources, first)| (resources, graph, first))
     });
-    let lacking = needs.filter(|(needs, ..)| devices.count(needs.vram) < needs.gpus as usize);
-    let most = lacking.max_by_key(|(needs, ..)| (needs.gpus, needs.vram));
+    let lacking = needs.filter_map(|(needs, graph, first)| {
+        let (wanted, _) = devices.impossible(needs.gpus, needs.vram)?;
+        Some(((needs.gpus, needs.vram), wanted, graph, first))
+    });
+    let most = lacking.max_by_key(|(needs, ..)| *needs);
     let names = Gpus::default().all().unwrap_or_default();
     let names: Vec<&str> = names.iter().map(|gpu| gpu.name.as_str()).collect();
     let there = match (number, names.is_empty()) {
@@ -29,11 +32,9 @@ pub(super) fn check(project: &Project, graphs: &Graphs) -> Vec<Finding> {
         (number, false) => format!("for steps: {number} ({})", names.join(", ")),
     };
     match most {
-        Some((needs, graph, first)) => {
-            let large = needs.vram.filter(|_| number >= needs.gpus as usize);
-            let large = large.map(|bytes| format!(" with {bytes} bytes of memory each")).unwrap_or_default();
-            let (step, pipeline, wanted) = (&graph.step(first).id, &graph.pipeline, needs.gpus);
-            let said = format!("step {step} of {pipeline} asks for {wanted}{large}; {there}");
+        Some((_, wanted, graph, first)) => {
+            let (step, pipeline) = (&graph.step(first).id, &graph.pipeline);
+            let said = format!("step {step} of {pipeline} asks for {wanted}; {there}");
             let help = "run it where there are enough, see CUDA_VISIBLE_DEVICES, or lower its `resources`";
             vec![Finding::problem(SUBJECT, Fault::Machine, said).help(help)]
         }

@@ -255,16 +255,10 @@ mod tests {
         let (mut one, mut other) = (GpuLeases::below(folder.clone()), GpuLeases::below(folder.clone()));
         assert_eq!(one.look(), Some(Others::new()));
         assert_eq!(other.look(), None, "it is the first one's turn");
-        one.take([("GPU-a", Share::Memory(7)), ("GPU-a", Share::Memory(7)), (MIG, Share::Whole)].into_iter());
+        let taken = [("GPU-a", Share::Memory(7)), ("GPU-a", Share::Memory(7)), (MIG, Share::Whole)];
+        one.take(taken.into_iter());
         assert_eq!(one.look(), Some(Others::new()), "its own are no others'");
-        one.take(
-            one.claims
-                .iter()
-                .map(|claim| (claim.gpu.clone(), claim.share))
-                .collect::<Vec<_>>()
-                .iter()
-                .map(|(gpu, share)| (gpu.as_str(), *share)),
-        );
+        one.take(taken.into_iter());
         let seen = Others::from([
             ("GPU-a".to_owned(), vec![Share::Memory(7), Share::Memory(7)]),
             (MIG.to_owned(), vec![Share::Whole]),

@@ -20,8 +20,8 @@ pub(super) struct Given {
 /// How often it is told that GPUs are waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The GPUs that a step asks for, and a word to whoever watches if they are waited for; with `lease` those that nobody else uses, as soon as there are so many. None if it is not to wait any
-/// longer.
+/// The GPUs that a step asks for; with `lease` those that nobody else uses, as soon as there are so many, and a word to whoever watches if
+/// that takes time. None if it is not to wait any longer.
 ///
 /// # Errors
 /// If this machine never has so many, or none that are large enough.
@@ -38,17 +38,8 @@ pub(super) async fn given(
     let all = usable_gpus(project);
     let ids = all.iter().map(|gpu| gpu.id.clone()).collect();
     let mut devices = Devices::new(all);
-    let (there_are, fit) = (devices.count(None), devices.count(needs.vram));
-    if fit < needs.gpus as usize {
-        let wanted = needs.gpus;
-        return Err(match needs.vram.filter(|_| there_are > fit) {
-            None => {
-                format!("it asks for {wanted} GPUs, and the machine that was to run it has {there_are}")
-            }
-            Some(vram) => format!(
-                "it asks for {wanted} GPUs with {vram} bytes of memory each, and the machine that was to run it has {fit} such among {there_are}"
-            ),
-        });
+    if let Some((wanted, available)) = devices.impossible(needs.gpus, needs.vram) {
+        return Err(format!("it asks for {wanted}, and the machine that was to run it has {available}"));
     }
     if !lease {
         return Ok(Some(Given { ids, _leases: None }));
@@ -66,10 +57,7 @@ pub(super) async fn given(
         }
         if is_known && told.is_none_or(|told: tokio::time::Instant| told.elapsed() >= PATIENCE) {
             told = Some(tokio::time::Instant::now());
-            let wanted = needs.gpus;
-            printed(
-                format!("tidemill: waiting for {wanted} GPUs, which others on this machine use\n").as_bytes(),
-            );
+            printed(b"tidemill: waiting for GPUs that others on this machine use\n");
         }
         tokio::select! {
             () = tokio::time::sleep(AGAIN) => {}

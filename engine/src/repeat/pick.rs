@@ -53,7 +53,8 @@ pub(super) async fn pick(
     if let Some(gone) = gone(project, step, &execution)? {
         return Ok(Picked::Passed(gone));
     }
-    let need = need(&step.resources);
+    // Wherever it is made, it is made again here.
+    let need = Need { executor: None, ..need(&step.resources) };
     if let Some((wanted, available)) = limits.impossible(&need) {
         return Ok(Picked::Passed(format!("it asks for {wanted}, and this machine has {available}")));
     }

@@ -141,7 +141,7 @@ pub async fn repeat(
     let quarantines = Quarantines::below(project.state()).last_number()?;
     let warden = Arc::new(LazyWarden::new(project.program(), project.state()));
     let observations = observe(project, &graph, &warden).await?;
-    let limits = limits(project, &graph, options.jobs);
+    let limits = limits(project, &graph, options.jobs, true);
     let mut picked = Vec::with_capacity(steps.len());
     {
         let decider = Decider::new(project, &graph, &observations, &warden);

@@ -52,7 +52,7 @@ pub async fn run(
     let (now, started) = (jiff::Timestamp::now(), Instant::now());
     let id = options.id.clone().unwrap_or_else(|| RunId::generate(now));
     let scope = Scope::of(&graph, &options.selection)?;
-    let limits = machine_facts::limits(project, &graph, options.jobs);
+    let limits = machine_facts::limits(project, &graph, options.jobs, false);
     check_needs(&graph, &limits)?;
     elsewhere::check_store(project, &graph)?;
     // While this is held, no collection of garbage removes anything.
@@ -120,10 +120,6 @@ pub async fn run(
 /// Whether this machine has what every step asks for.
 pub(super) fn check_needs(graph: &Graph, limits: &Limits) -> Result<(), EngineError> {
     for (resources, first) in graph.skeleton.needs() {
-        if resources.nodes > 1 && resources.placement.is_none() {
-            let (wanted, available) = (format!("{} machines", resources.nodes), "one".to_owned());
-            return Err(EngineError::TooLarge { step: graph.step(first).id.to_string(), wanted, available });
-        }
         if let Some((wanted, available)) = limits.impossible(&need(resources)) {
             return Err(EngineError::TooLarge { step: graph.step(first).id.to_string(), wanted, available });
         }
@@ -138,6 +134,7 @@ pub(crate) fn need(resources: &Resources) -> Need {
         memory: resources.memory.unwrap_or(0),
         gpus: resources.gpus,
         vram: resources.vram,
+        nodes: resources.nodes,
         tokens: resources.tokens.clone(),
         executor: resources.placement.as_ref().map(|placement| placement.executor.as_str().into()),
     }

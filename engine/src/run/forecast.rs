@@ -22,7 +22,7 @@ pub fn forecast(
     plan: &mut Plan,
     jobs: Option<usize>,
 ) -> Result<Forecast, EngineError> {
-    let limits = machine_facts::limits(project, graph, jobs);
+    let limits = machine_facts::limits(project, graph, jobs, false);
     check_needs(graph, &limits)?;
     let fetch = Fetch::of(plan);
     if !plan.would_run() {

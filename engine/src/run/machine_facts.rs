@@ -10,13 +10,14 @@ use crate::schedule::Limits;
 /// So many attempts are handed to an executor at once if nothing is said: a cluster has its own queue, but also its own limits.
 const MOST_ELSEWHERE: u32 = 1000;
 
-/// What this machine has for the steps of a graph, with at most so many at once. GPUs are looked for only if a step needs one.
+/// What this machine has for the steps of a graph, with at most so many at once. GPUs are looked for only if a step needs one here.
+/// `all_here`: also what an executor runs otherwise is run here.
 #[must_use]
-pub(crate) fn limits(project: &Project, graph: &Graph, jobs: Option<usize>) -> Limits {
+pub(crate) fn limits(project: &Project, graph: &Graph, jobs: Option<usize>, all_here: bool) -> Limits {
     let gpus = match graph
         .skeleton
         .needs()
-        .any(|(resources, _)| resources.gpus > 0 && resources.placement.is_none())
+        .any(|(resources, _)| resources.gpus > 0 && (all_here || resources.placement.is_none()))
     {
         true => usable_gpus(project),
         false => Vec::new(),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytesize::ByteSize;
+
 /// A GPU that steps may be given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
@@ -69,8 +71,24 @@ impl Devices {
         Self { slots: devices.into_iter().map(slot).collect() }
     }
 
+    /// What of so many there never is, in words: what is wanted and what there is.
+    pub(crate) fn impossible(&self, gpus: u32, vram: Option<u64>) -> Option<(String, String)> {
+        let (there_are, fit) = (self.count(None), self.count(vram));
+        if gpus as usize <= fit {
+            return None;
+        }
+        let wanted = if gpus == 1 { "1 GPU".to_owned() } else { format!("{gpus} GPUs") };
+        Some(match vram.filter(|_| there_are > fit) {
+            Some(bytes) => (
+                format!("{wanted} with {} of memory each", ByteSize::b(bytes)),
+                format!("{fit} such among {there_are}"),
+            ),
+            None => (wanted, there_are.to_string()),
+        })
+    }
+
     /// How many there are that have so much memory.
-    pub(crate) fn count(&self, vram: Option<u64>) -> usize {
+    fn count(&self, vram: Option<u64>) -> usize {
         self.slots.iter().filter(|slot| slot.is_large_enough(vram)).count()
     }
 

@@ -17,6 +17,8 @@ pub struct Need {
     pub gpus: u32,
     /// Memory of each GPU in bytes, which it shares with others; without it, it has them alone.
     pub vram: Option<u64>,
+    /// Machines, if it takes more than one.
+    pub nodes: u32,
     /// Named tokens.
     pub tokens: BTreeMap<String, u32>,
     /// The executor that gives it all but the tokens; none for this machine.
@@ -102,15 +104,11 @@ impl Limits {
     #[must_use]
     pub fn impossible(&self, need: &Need) -> Option<(String, String)> {
         let here = need.executor.is_none();
-        let (gpus, fit) = (self.gpus.count(None), self.gpus.count(need.vram));
-        if here && need.gpus as usize > fit {
-            return Some(match need.vram.filter(|_| gpus > fit) {
-                Some(vram) => {
-                    let wanted = format!("{} GPUs with {vram} bytes of memory each", need.gpus);
-                    (wanted, format!("{fit} such among {gpus}"))
-                }
-                None => (format!("{} GPUs", need.gpus), format!("{gpus}")),
-            });
+        if here && need.nodes > 1 {
+            return Some((format!("{} machines", need.nodes), "one".to_owned()));
+        }
+        if here && let Some(lack) = self.gpus.impossible(need.gpus, need.vram) {
+            return Some(lack);
         }
         if here && need.memory > self.memory {
             return Some((format!("{} bytes of memory", need.memory), format!("{}", self.memory)));
@@ -286,6 +284,7 @@ mod tests {
         for need in [
             Need { gpus: 3, ..Need::default() },
             Need { gpus: 1, vram: Some(1001), ..Need::default() },
+            Need { nodes: 2, ..Need::default() },
             Need { memory: 101, ..Need::default() },
             token("licence", 2),
         ] {

@@ -383,7 +383,7 @@ static RESOURCES: &[Field] = &[
     field("memory", Shape::Size, "Memory.", "memory = \"16 GiB\""),
     field("gpus", Shape::Count, "GPUs.", "gpus = 1"),
     field("gpu_type", Shape::Text, "What GPUs, in the executor's own word.", "gpu_type = \"a100\""),
-    field("vram", Shape::Size, "Memory of each GPU.", "vram = \"20 GiB\""),
+    field("vram", Shape::Size, "Memory of each GPU, which is shared with others then.", "vram = \"20 GiB\""),
     field("nodes", Shape::Count, "Machines, each with all that stands here; all or none (one).", "nodes = 2"),
     field(
         "time",

@@ -20,7 +20,7 @@ pub const OFTEN: Duration = Duration::from_secs(2);
 /// Where hints come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Means {
-    /// The kernel tells of these folders, and of how many below them.
+    /// The kernel tells.
     Events,
     /// It is looked again and again.
     Polling {
