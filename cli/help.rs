@@ -28,7 +28,7 @@ const START: &str = examples![
 const GROUPS: [(&str, &[&str]); 3] = [
     (
         "Make and run pipelines",
-        &["init", "check", "plan", "run", "status", "attach", "cancel", "debug", "verify", "serve"],
+        &["init", "check", "plan", "run", "watch", "status", "attach", "cancel", "debug", "verify", "serve"],
     ),
     (
         "See what happened, and why",

@@ -360,6 +360,25 @@ outputs.o = { path = "o.txt", publish = "o.txt" }
 }
 
 #[test]
+fn a_gpu_that_is_too_small_is_told_by_the_worker_that_got_it() {
+    let mut project = Project::with(
+        r#"
+[steps.train]
+run = "echo > ${outputs.o}"
+outputs.o = "o"
+executor = "cluster"
+resources = { gpus = 1, vram = "2 GiB" }
+"#,
+    );
+    let library = project.nvidia_library();
+    project.on_slurm(&format!("env = {{ LD_LIBRARY_PATH = \"{library}\" }}\n"));
+    let said = "it asks for 1 GPU with 2.0 GiB of memory each, and the machine that was to run it has 0 such among 1";
+    project.run(&[]).exits(1).says(said);
+    project.edit("pipeline.toml", "2 GiB", "1 GiB");
+    project.run_executes(1);
+}
+
+#[test]
 fn a_gpu_that_another_user_of_the_host_has_is_waited_for() {
     let remote = Remote::start();
     let (there, _store) = over_ssh(

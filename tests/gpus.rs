@@ -169,7 +169,7 @@ fn two_runs_share_a_gpu_within_its_memory_and_one_that_says_nothing_waits() {
     assert_eq!(left.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>(), ["guard"]);
 }
 
-/// An attempt is looked at when it is five seconds old.
+/// An attempt is looked at when it is five seconds old; the step ends soon after that.
 #[test]
 fn what_a_step_has_of_a_gpu_is_told_apart_and_kept() {
     let mut project = four_gpus(
@@ -178,7 +178,8 @@ fn what_a_step_has_of_a_gpu_is_told_apart_and_kept() {
 run = """
 echo "$CUDA_VISIBLE_DEVICES $$ 700" > OUTSIDE/processes
 echo "$CUDA_VISIBLE_DEVICES 1 50000" >> OUTSIDE/processes
-sleep 7
+until [ -e OUTSIDE/asked ]; do sleep 0.1; done
+sleep 0.5
 """
 resources = { gpus = 1, vram = "100 MiB" }
 "#,

@@ -1,25 +1,12 @@
 //! What a cluster does that has a REST server: the server is asked for jobs, a shell for their folders.
 
+use super::parse::ENDS;
 use super::rest::Rest;
 use super::rest_words::Record;
 use super::script::NO_LOG;
 use super::{Slurm, SlurmSettings, parse};
 use crate::shell::{Printed, one_line};
 use crate::{Batch, BatchId, ExecutorError, States, Ticket, http};
-
-/// What Slurm says of an end before, or without that, the job's own folder does.
-const ENDS: [&str; 10] = [
-    "BOOT_FAIL",
-    "CANCELLED",
-    "DEADLINE",
-    "NODE_FAIL",
-    "OUT_OF_MEMORY",
-    "PREEMPTED",
-    "TIMEOUT",
-    "LAUNCH_FAILED",
-    "RECONFIG_FAIL",
-    "REVOKED",
-];
 
 impl Slurm {
     /// Submits a batch, if neither Slurm nor its folders know it.

@@ -41,6 +41,20 @@ const WAITING: [&str; 6] =
 const RUNNING: [&str; 8] =
     ["CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "SIGNALING", "STAGE_OUT", "STOPPED", "RESIZING"];
 
+/// What Slurm says of an end that the folder of a job does not tell, or in another way. Slurm forgets it, so it is written down there.
+pub(super) const ENDS: [&str; 10] = [
+    "BOOT_FAIL",
+    "CANCELLED",
+    "DEADLINE",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "TIMEOUT",
+    "LAUNCH_FAILED",
+    "RECONFIG_FAIL",
+    "REVOKED",
+];
+
 /// Whether a job in this state has not ended.
 pub(super) fn is_alive(state: &str) -> bool {
     WAITING.contains(&state) || RUNNING.contains(&state)

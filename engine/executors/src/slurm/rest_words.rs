@@ -21,8 +21,8 @@ impl Dialect {
     /// The newest version that a server has, by the paths that it answers.
     pub(super) fn newest<'a>(paths: impl Iterator<Item = &'a str>) -> Option<Self> {
         let version = |path: &str| {
-            let number = path.strip_prefix("/slurm/v0.0.")?.strip_suffix("/job/submit")?;
-            number.trim_end_matches('/').parse().ok()
+            let path = path.trim_end_matches('/');
+            path.strip_prefix("/slurm/v0.0.")?.strip_suffix("/job/submit")?.parse().ok()
         };
         let known = |number: &u32| *number == FIRST || SECOND.contains(number);
         paths.filter_map(version).filter(known).max().map(Self)

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use super::parse::ENDS;
 use super::{SlurmSettings, several};
 use crate::keeper::{KEEPER, command, piece};
 use crate::shell::quoted;
@@ -166,7 +167,7 @@ fi"#
     pub(super) fn status(&self, batches: &[BatchId]) -> String {
         let jobs = &self.jobs;
         let ids: Vec<&str> = batches.iter().map(BatchId::as_str).collect();
-        let lines = lines(batches);
+        let (lines, ends) = (lines(batches), ENDS.join("|"));
         format!(
             r#"{jobs}
 said=$(squeue -h -a -r -t all -n {} -o '%j|%K|%T|%N|%r') || return 1
@@ -174,7 +175,7 @@ printf '%s\n' "$said" | while IFS='|' read -r id job state node reason; do
     [ -n "$id" ] || continue
     echo "slurm|$id.$job|$state|$node|$reason"
     case "$state" in
-    BOOT_FAIL|CANCELLED|DEADLINE|NODE_FAIL|OUT_OF_MEMORY|PREEMPTED|TIMEOUT|LAUNCH_FAILED|RECONFIG_FAIL|REVOKED)
+    {ends})
         mkdir -p "$jobs/$id.$job" && [ -e "$jobs/$id.$job/verdict" ] || echo "$state" > "$jobs/$id.$job/verdict" ;;
     esac
 done
