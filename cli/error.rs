@@ -7,10 +7,11 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 use tidemill_cache::{CacheError, LogError};
 use tidemill_engine::project::ProjectError;
-use tidemill_engine::record::RecordError;
+use tidemill_engine::record::{RecordError, StopError};
 use tidemill_engine::registry::RegistryError;
 use tidemill_engine::spec::Diagnostics;
 use tidemill_engine::store::StoreError;
+use tidemill_engine::trigger::{DispatchError, QueueError};
 use tidemill_engine::{EngineError, LoadError};
 
 use crate::dvc::DvcError;
@@ -69,6 +70,12 @@ pub(crate) enum CliError {
     /// Standard output could not be written.
     #[error("cannot write to standard output")]
     Output(#[from] io::Error),
+    /// Triggers cannot be answered.
+    #[error(transparent)]
+    Dispatch(#[from] DispatchError),
+    /// A run cannot be asked to stop.
+    #[error(transparent)]
+    Stop(#[from] StopError),
     /// A worker has no report to give.
     #[error(transparent)]
     Worker(#[from] tidemill_engine::remote::WorkerError),
@@ -124,7 +131,12 @@ impl CliError {
             | Self::Output(_)
             | Self::Worker(_)
             | Self::Setup { .. } => Exit::Infrastructure,
-            Self::Project(_) => Exit::Usage,
+            Self::Project(_)
+            | Self::Stop(StopError::Elsewhere { .. } | StopError::Unknown { .. })
+            | Self::Dispatch(DispatchError::Project(_) | DispatchError::Queue(QueueError::Busy { .. })) => {
+                Exit::Usage
+            }
+            Self::Dispatch(_) | Self::Stop(_) => Exit::Infrastructure,
             Self::Engine(error) => error.kind().into(),
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound
@@ -142,9 +154,13 @@ impl CliError {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Project(error) => error.hint(),
             Self::Engine(error) => error.hint(),
+            Self::Dispatch(DispatchError::Queue(error)) => error.hint().map(str::to_owned),
+            Self::Dispatch(DispatchError::Project(error)) => error.hint(),
+            Self::Stop(error) => error.hint(),
             Self::Dvc(_)
             | Self::Pipeline(_)
             | Self::File { .. }
+            | Self::Dispatch(_)
             | Self::NotStarted { .. }
             | Self::Page(_)
             | Self::Output(_)

@@ -28,7 +28,10 @@ const START: &str = examples![
 const GROUPS: [(&str, &[&str]); 3] = [
     (
         "Make and run pipelines",
-        &["init", "check", "plan", "run", "watch", "status", "attach", "cancel", "debug", "verify", "serve"],
+        &[
+            "init", "check", "plan", "run", "watch", "daemon", "tick", "status", "attach", "cancel", "debug",
+            "verify", "serve",
+        ],
     ),
     (
         "See what happened, and why",
@@ -50,6 +53,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
         "Manage",
         &[
             "models",
+            "triggers",
             "cache",
             "push",
             "pull",

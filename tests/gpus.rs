@@ -178,6 +178,7 @@ fn what_a_step_has_of_a_gpu_is_told_apart_and_kept() {
 run = """
 echo "$CUDA_VISIBLE_DEVICES $$ 700" > OUTSIDE/processes
 echo "$CUDA_VISIBLE_DEVICES 1 50000" >> OUTSIDE/processes
+sleep 5.2; rm -f OUTSIDE/asked
 until [ -e OUTSIDE/asked ]; do sleep 0.1; done
 sleep 0.5
 """

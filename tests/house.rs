@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates; each may depend on those before it only. The root package is the command line.
-const CRATES: [&str; 7] = ["cache", "cache/store", "engine/executors", "engine", "steps", "server", "."];
+const CRATES: [&str; 8] =
+    ["cache", "cache/store", "engine/executors", "engine/triggers", "engine", "steps", "server", "."];
 
 /// The rooms of the engine; each may know those before it only. First the vocabulary, then the way of the data.
 const ROOMS: [&str; 41] = [

@@ -39,6 +39,7 @@ mod selection;
 mod shared_state;
 mod tampered;
 mod team_store;
+mod triggers;
 mod undeclared;
 mod watching;
 
@@ -80,7 +81,9 @@ mod repeat;
 mod shared_hosts;
 
 // A whole life of a model.
+mod daemon;
 mod diabetes;
+mod flights;
 mod pages;
 mod serving;
 

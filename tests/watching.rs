@@ -36,12 +36,19 @@ fn runs(project: &Project) -> Vec<(String, String)> {
     runs.map(|run| (text(&run["cause"]), text(&run["outcome"]))).collect()
 }
 
+/// Whether a run goes on: it has told its end a moment before it lets go of all that it holds.
+fn is_running(project: &Project) -> bool {
+    let told = project.tidemill(&["runs", "--json"]).ok().json();
+    told["runs"].as_array().unwrap().iter().any(|run| run["alive"] == true)
+}
+
 /// Waits until so many runs have ended, and none goes on.
 fn until_runs(watch: &mut Started, project: &Project, number: usize) {
     watch.until(&format!("{number} runs have ended"), || {
         let runs = runs(project);
         assert!(runs.len() <= number, "{runs:?}");
-        (runs.len() == number && runs.iter().all(|(_, outcome)| !outcome.is_empty())).then_some(())
+        let have_ended = runs.len() == number && runs.iter().all(|(_, outcome)| !outcome.is_empty());
+        (have_ended && !is_running(project)).then_some(())
     });
 }
 

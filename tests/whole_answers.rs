@@ -226,12 +226,95 @@ fn settling_in() {
     "#);
     answers!(project, "man pages", @r#"
     $ tidemill man pages
-    pages: 51 pages
+    pages: 62 pages
     -- exit code 0
     "#);
     answers!(project, "schema -o pipeline.schema.json", @r#"
     $ tidemill schema -o pipeline.schema.json
     pipeline.schema.json
+    -- exit code 0
+    "#);
+}
+
+#[test]
+fn what_starts_runs_by_itself() {
+    let project = Project::with(
+        r#"
+        [params]
+        month = 0
+
+        [steps.count]
+        run = "echo ${params.month} > ${outputs.month}"
+        outputs.month = "month"
+
+        [[triggers]]
+        name = "weekly"
+        cron = "0 3 * * mon"
+
+        [[triggers]]
+        name = "arrived"
+        event = "com.example.month"
+        params = { month = "${event.data.month}" }
+
+        [[triggers]]
+        name = "off"
+        watch = true
+        enabled = false
+        "#,
+    );
+    answers!(project, "triggers list", @r#"
+    $ tidemill triggers list
+    PIPELINE  TRIGGER  WAITS FOR  NEXT  LAST RUN
+    story  weekly  0 3 * * mon (UTC)  [time]
+    story  arrived  com.example.month
+    story  off  a change of what it reads  not enabled
+    -- exit code 0
+    "#);
+    answers!(project, "triggers next weekly --count 1", @r#"
+    $ tidemill triggers next weekly --count 1
+    0 3 * * mon (UTC)
+    Mon [time]  03:00 UTC
+    -- exit code 0
+    "#);
+    answers!(project, "triggers fire arrived --data {\"month\":3} --id march", @r#"
+    $ tidemill triggers fire arrived --data {"month":3} --id march
+    story#arrived is fired: the daemon takes it, or the next `tidemill tick`
+    -- exit code 0
+    "#);
+    answers!(project, "tick", @r#"
+    $ tidemill tick
+    -- stderr
+    [time]  answers 2 triggers of 1 pipeline
+    [time]  story#arrived: tidemill.trigger.fired march
+    [time]  story#arrived: run [run] begins
+    [time]  story#arrived: run [run] succeeded
+    -- exit code 0
+    "#);
+    answers!(project, "triggers log", @r#"
+    $ tidemill triggers log
+    ARRIVED  TRIGGER  WHAT  RUN  RESULT
+    [time]  story#arrived  tidemill.trigger.fired march  [run]  succeeded
+    -- exit code 0
+    "#);
+}
+
+#[test]
+fn who_may_ask_the_daemon() {
+    let project = Project::with("[steps.a]\nrun = \"true\"");
+    answers!(project, "daemon token add ci --scope read --scope run", @r#"
+    $ tidemill daemon token add ci --scope read --scope run
+    [token]
+    -- exit code 0
+    "#);
+    answers!(project, "daemon token list", @r#"
+    $ tidemill daemon token list
+    NAME  SCOPES  PROJECTS  UNTIL
+    ci  read, run  all  for ever
+    -- exit code 0
+    "#);
+    answers!(project, "daemon token remove ci", @r#"
+    $ tidemill daemon token remove ci
+    ci is known no longer
     -- exit code 0
     "#);
 }

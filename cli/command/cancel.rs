@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::Serialize;
 use tidemill_engine::name::RunId;
 use tidemill_engine::record::History;
@@ -43,7 +42,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let project = context.project()?;
     let history = History::below(project.state());
     let run = history.find(&args.run)?.run;
-    let was_alive = stop(&history, &run)?;
+    let was_alive = history.stop(&run)?;
     while history.is_alive(&run) {
         std::thread::sleep(OFTEN);
     }
@@ -51,33 +50,6 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let answer = Answer { run, was_alive, cancelled };
     context.ui.result(&answer, || text(&answer))?;
     Ok(if answer.cancelled.failed.is_empty() { Exit::Done } else { Exit::Infrastructure })
-}
-
-/// Asks the process of a run to stop, if it lives.
-fn stop(history: &History, run: &RunId) -> Result<bool, CliError> {
-    if !history.is_alive(run) {
-        return Ok(false);
-    }
-    let unknown =
-        || CliError::usage(format!("the process of run {run} cannot be told: stop it where it was started"));
-    let (process, host) = history.process(run).ok_or_else(unknown)?;
-    let here = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if host != here {
-        return Err(CliError::Usage {
-            message: format!("run {run} was started on {host}, and this is {here}"),
-            hint: Some(format!("type `tidemill cancel {run}` there")),
-        });
-    }
-    let pid = Pid::from_raw(process).ok_or_else(unknown)?;
-    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(true) };
-    // That it still lives now says that this is its process and no other one that got its number.
-    if history.is_alive(run)
-        && let Err(error) = pidfd_send_signal(&pidfd, Signal::TERM)
-        && error != rustix::io::Errno::SRCH
-    {
-        return Err(CliError::Setup { action: "stop the run", source: error.into() });
-    }
-    Ok(true)
 }
 
 fn text(answer: &Answer) -> String {

@@ -1,11 +1,14 @@
 //! `tidemill run`.
 
+use std::fs;
 use std::time::Instant;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use tidemill_engine::event::Subscriber;
 use tidemill_engine::graph::Graph;
 use tidemill_engine::name::RunId;
-use tidemill_engine::{Cancellation, RunOptions, RunSummary};
+use tidemill_engine::trigger::Arrival;
+use tidemill_engine::{Cancellation, Project, RunOptions, RunSummary};
 
 use super::{detach, plan};
 use crate::args::{Output, PaceArgs, PipelineArgs, SelectionArgs};
@@ -48,6 +51,9 @@ pub(crate) struct Args {
     /// The id that the run gets: for who starts it in the background.
     #[arg(long, value_name = "RUN", hide = true)]
     pub(crate) as_run: Option<String>,
+    /// The arrival that the run is for: for who answers triggers.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) arrival: Option<Utf8PathBuf>,
     /// How to show the run while it goes on. On a terminal live, else plain.
     #[arg(long, value_name = "FORM", value_enum, conflicts_with_all = ["quiet", "json", "dry_run"])]
     pub(crate) output: Option<Output>,
@@ -66,8 +72,29 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
             context.ui.print(&json::line(&error.json()))?;
             Ok(error.exit())
         }
+        // Who answers triggers keeps what is said, in a line.
+        (Err(error), _) if args.arrival.is_some() => {
+            context.ui.tell(&format!("{}\n", in_a_line(&error, args)));
+            Ok(error.exit())
+        }
         (done, _) => done,
     }
+}
+
+/// Why no run could begin, without where its parameters were read from.
+fn in_a_line(error: &CliError, args: &Args) -> String {
+    let text = match error {
+        CliError::Pipeline(diagnostics) => {
+            let mistakes = diagnostics.items.iter().map(|item| match &item.help {
+                Some(help) => format!("{} ({help})", item.message),
+                None => item.message.clone(),
+            });
+            mistakes.collect::<Vec<_>>().join("; ")
+        }
+        error => error.to_string(),
+    };
+    let files = args.pipeline.params.files.iter();
+    files.fold(text, |text, file| text.replace(&format!("{file}: "), ""))
 }
 
 /// How a run is to be shown.
@@ -89,8 +116,18 @@ pub(super) fn output(context: &Context, wanted: Option<Output>) -> Result<Output
     }
 }
 
+/// The project and its pipeline. Who answers triggers says which project it is: the folder that it starts this in.
+fn load(context: &Context, args: &Args) -> Result<(Project, Graph), CliError> {
+    let (Some(_), Some(file)) = (&args.arrival, &args.pipeline.pipeline) else {
+        return context.load(&args.pipeline);
+    };
+    let project = context.project_at(context.folder.clone())?;
+    let graph = context.load_at(&project, &context.folder.join(file), &args.pipeline)?;
+    Ok((project, graph))
+}
+
 fn execute(context: &Context, args: &Args, output: Output) -> Result<Exit, CliError> {
-    let (project, graph) = context.load(&args.pipeline)?;
+    let (project, graph) = load(context, args)?;
     if args.dry_run {
         let selection = args.selection.selection();
         let shown = plan::Shown { jobs: args.pace.jobs, form: plan::Form::Folded };
@@ -101,9 +138,12 @@ fn execute(context: &Context, args: &Args, output: Output) -> Result<Exit, CliEr
         return detach::start(context, &project);
     }
     let id = args.as_run.as_deref().map(RunId::new).transpose();
+    let arrival = args.arrival.as_ref().map(|path| arrival(&context.folder.join(path))).transpose()?;
+    let cause = arrival.as_ref().map_or(context.cause(), |arrival| arrival.cause);
     let options = RunOptions {
         id: id.map_err(|error| CliError::usage(error.to_string()))?,
-        ..args.pace.options(context.cause(), &args.selection)
+        triggered: arrival.map(|arrival| arrival.triggered()),
+        ..args.pace.options(cause, &args.selection)
     };
     let subscribers: Vec<Box<dyn Subscriber>> = progress(context, &graph, output).into_iter().collect();
     let summary = runtime::with_signals(context.ui, |cancel: Cancellation| {
@@ -111,6 +151,12 @@ fn execute(context: &Context, args: &Args, output: Output) -> Result<Exit, CliEr
     })??;
     tell(context, &args.pipeline, output, &summary)?;
     Ok(summary.outcome.into())
+}
+
+/// What was noted of what the run is for.
+fn arrival(path: &Utf8Path) -> Result<Arrival, CliError> {
+    let bytes = fs::read(path).map_err(CliError::file("read", path))?;
+    serde_json::from_slice(&bytes).map_err(|error| CliError::file("read", path)(error.into()))
 }
 
 /// Tells how a run has ended.

@@ -76,7 +76,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     };
     let ready_file = args.ready_file.as_ref().map(at);
     let options = ServeOptions { host: args.host.clone(), port: args.port, token, source, ready_file };
-    let teller = Teller { ui: context.ui, folder: context.folder.clone(), place: OnceLock::new() };
+    let teller = Teller::new(context.ui, context.folder.clone());
     runtime::block_on(serve(options, teller))??;
     Ok(Exit::Done)
 }
@@ -111,12 +111,12 @@ fn no_token() -> CliError {
     CliError::Usage { message: "a model file is served only with a token".to_owned(), hint }
 }
 
-fn refused(error: ServeError) -> CliError {
+pub(super) fn refused(error: ServeError) -> CliError {
     CliError::Setup { action: "serve", source: io::Error::other(error) }
 }
 
 /// Tells people what the server does.
-struct Teller {
+pub(super) struct Teller {
     ui: Ui,
     folder: Utf8PathBuf,
     /// Where it listens, and the file with the token; known before anything is served.
@@ -124,7 +124,11 @@ struct Teller {
 }
 
 impl Teller {
-    fn tell(&self, event: &ServeEvent) {
+    pub(super) fn new(ui: Ui, folder: Utf8PathBuf) -> Self {
+        Self { ui, folder, place: OnceLock::new() }
+    }
+
+    pub(super) fn tell(&self, event: &ServeEvent) {
         let lines: Vec<String> = self.text(event).lines().map(clean).collect();
         self.ui.tell(&format!("{}\n", lines.join("\n")));
     }

@@ -1,7 +1,7 @@
 //! `tidemill show`.
 
 use serde::Serialize;
-use tidemill_engine::event::Cause;
+use tidemill_engine::event::Triggered;
 use tidemill_engine::record::{History, Recap, RunRecord, StepRecord};
 
 use super::runs::outcome;
@@ -61,7 +61,7 @@ fn head(record: &RunRecord, paint: Paint) -> String {
         text.push_str(&format!("  {} {}\n", paint.text(Tone::Faint, &format!("{word:<9}")), clean(rest)));
     };
     line("file", &record.file);
-    line("cause", cause(&record.cause));
+    line("cause", &cause(record));
     if let Some(git) = &record.git {
         let dirty = if git.dirty { ", with changes that are not committed" } else { "" };
         line("commit", &format!("{}{dirty}", git.commit));
@@ -81,11 +81,17 @@ fn head(record: &RunRecord, paint: Paint) -> String {
     text
 }
 
-fn cause(cause: &Cause) -> &'static str {
-    match cause {
-        Cause::Command => "command",
-        Cause::Ci => "CI job",
-        Cause::Watch => "watch",
+/// What started the run; the trigger and what it answers, if it was one.
+fn cause(record: &RunRecord) -> String {
+    let cause = record.cause.words();
+    match &record.triggered {
+        None => cause.to_owned(),
+        Some(Triggered { trigger: None, source, .. }) => {
+            format!("{cause} by {}", clean(source.rsplit('/').next().unwrap_or(source)))
+        }
+        Some(Triggered { trigger: Some(trigger), kind, source, id }) => {
+            format!("{cause} (trigger {trigger}): {} {} from {}", clean(kind), clean(id), clean(source))
+        }
     }
 }
 

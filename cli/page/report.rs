@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tidemill_engine::event::Cause;
 use tidemill_engine::graph;
 use tidemill_engine::record::{History, RunRecord};
 use tidemill_engine::{Project, artifact};
@@ -143,11 +142,7 @@ impl Head {
             sign,
             started: time(record.started),
             took: duration(record.wall_ms),
-            cause: match record.cause {
-                Cause::Command => "command",
-                Cause::Ci => "CI job",
-                Cause::Watch => "watch",
-            },
+            cause: record.cause.words(),
             commit: record.git.as_ref().map(|git| clean(&git.commit)).unwrap_or_default(),
             dirty: record.git.as_ref().is_some_and(|git| git.dirty),
         }

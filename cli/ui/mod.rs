@@ -35,6 +35,7 @@ pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod transfer;
+pub(crate) mod triggering;
 pub(crate) mod verified;
 
 pub(crate) use sink::Ui;

@@ -1,6 +1,5 @@
 //! A list of runs as a table.
 
-use tidemill_engine::event::Cause;
 use tidemill_engine::record::{Column as Named, Field, Found, RunLine, standing};
 
 use super::figures::{self, NOTHING};
@@ -84,7 +83,7 @@ fn cell(field: Field, run: &RunLine) -> String {
         Field::Pipeline => run.pipeline.to_string(),
         Field::File => run.file.clone(),
         Field::Outcome => standing(run.outcome, run.alive).to_owned(),
-        Field::Cause => cause(&run.cause).to_owned(),
+        Field::Cause => run.cause.as_str().to_owned(),
         Field::Commit => commit(run),
         Field::Executed => counts.executed.to_string(),
         Field::Cached => counts.cached.to_string(),
@@ -92,15 +91,6 @@ fn cell(field: Field, run: &RunLine) -> String {
         Field::Failed => counts.failed.to_string(),
         Field::Blocked => counts.blocked.to_string(),
         Field::Time => duration(run.wall_ms),
-    }
-}
-
-/// As a condition names it.
-fn cause(cause: &Cause) -> &'static str {
-    match cause {
-        Cause::Command => "command",
-        Cause::Ci => "ci",
-        Cause::Watch => "watch",
     }
 }
 

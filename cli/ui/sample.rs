@@ -67,6 +67,7 @@ fn beginning() -> Vec<Event> {
             pipeline: PipelineName::new("diabetes").unwrap(),
             file: "pipelines/diabetes/pipeline.toml".to_owned(),
             cause: Cause::Command,
+            triggered: None,
             git: None,
             overrides: BTreeMap::from([("train.alpha".to_owned(), 0.7.into())]),
             params: BTreeMap::new(),

@@ -55,6 +55,7 @@ fn events(run: &RunId, number: i64, metrics: usize, random: &mut StdRng) -> Vec<
         pipeline: PipelineName::new(pipeline).expect("a valid name"),
         file: format!("pipelines/{pipeline}/pipeline.toml"),
         cause: if number % 3 == 0 { Cause::Ci } else { Cause::Command },
+        triggered: None,
         git: Some(Git { commit: format!("{:040x}", random.random::<u128>()), dirty: false }),
         overrides: BTreeMap::new(),
         params: params(random),

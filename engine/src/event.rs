@@ -9,7 +9,7 @@ use tidemill_cache::{Artifact, Key};
 pub use tidemill_cache::Usage;
 
 use crate::failure::FailureReport;
-use crate::name::{AttemptId, ExecutorName, PipelineName, RunId, StepId};
+use crate::name::{AttemptId, ExecutorName, PipelineName, RunId, StepId, TriggerName};
 
 /// The version of the stream; it rises when an old reader would misunderstand.
 pub const VERSION: u32 = 1;
@@ -39,6 +39,9 @@ pub enum Event {
         file: String,
         /// What started it.
         cause: Cause,
+        /// The trigger and what it answers, if it was started by one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        triggered: Option<Triggered>,
         /// The git commit, if the project is in a repository.
         git: Option<Git>,
         /// Parameter values that were set on the command line or by a file.
@@ -231,7 +234,7 @@ pub struct UsagePoint {
     pub memory: Option<u64>,
     /// How much of the time a kernel ran on its GPUs, in percent, on average.
     pub gpu_busy: Option<f64>,
-    /// Memory in use on its GPUs, in bytes.
+    /// Memory that its processes have on its GPUs, in bytes; all that is in use there if they cannot be told apart from others.
     pub gpu_memory: Option<u64>,
 }
 
@@ -282,15 +285,65 @@ pub struct Undeclared {
 }
 
 /// What started a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// The command line.
     Command,
     /// A CI job.
     Ci,
-    /// A change of what it reads, seen by `tidemill watch`.
+    /// A change of what it reads.
     Watch,
+    /// A time that came.
+    Schedule,
+    /// An event that was received.
+    Event,
+    /// A version of a model that was registered, or an alias that was moved.
+    Model,
+    /// The end of a run of another pipeline.
+    Run,
+    /// Somebody who asked for it over HTTP.
+    Request,
+}
+
+impl Cause {
+    /// As a condition on runs names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Ci => "ci",
+            Self::Watch => "watch",
+            Self::Schedule => "schedule",
+            Self::Event => "event",
+            Self::Model => "model",
+            Self::Run => "run",
+            Self::Request => "request",
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Ci => "CI job",
+            Self::Run => "another run",
+            other => other.as_str(),
+        }
+    }
+}
+
+/// What a run answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Triggered {
+    /// The trigger of the pipeline; none if somebody asked for the run.
+    pub trigger: Option<TriggerName>,
+    /// The event's type.
+    pub kind: String,
+    /// Where it came from.
+    pub source: String,
+    /// Its id there.
+    pub id: String,
 }
 
 /// The state of the git repository when a run began.

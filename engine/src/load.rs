@@ -5,7 +5,8 @@ use std::fs;
 use camino::{Utf8Path, Utf8PathBuf};
 use tidemill_cache::Digest;
 
-use crate::graph::{self, Graph};
+use crate::graph::{self, Graph, Trigger};
+use crate::name::PipelineName;
 use crate::project::Project;
 use crate::spec::{Diagnostics, LoadRequest};
 
@@ -65,6 +66,18 @@ pub fn load(project: &Project, file: &Utf8Path, overrides: &Overrides) -> Result
         graph::stash(project.cache(), &name, &mut graph, &text);
     }
     Ok(graph)
+}
+
+/// The name of a pipeline, and what starts runs of it by itself. Nothing is expanded.
+///
+/// # Errors
+/// If its file cannot be read, or has mistakes that are seen without expanding it.
+pub fn triggers(project: &Project, file: &Utf8Path) -> Result<(PipelineName, Vec<Trigger>), LoadError> {
+    let read = fs::read_to_string(file);
+    let text = read.map_err(|source| LoadError::Read { path: file.to_owned(), source })?;
+    let (catalog, executors) = (project.catalog(), project.executors());
+    let request = LoadRequest { file, text: &text, set: &[], params_files: &[], catalog, executors };
+    graph::read_triggers(&request).map_err(LoadError::Diagnostics)
 }
 
 /// The name under which the graph of a request is put away: of all that it is made of, but for the text of the pipeline, which

@@ -120,6 +120,8 @@ names! {
     PinName;
     /// The name of an executor.
     ExecutorName;
+    /// The name of a trigger.
+    TriggerName;
 }
 
 /// The id of a step in the expanded graph: its name, and its matrix values in brackets: `train[alpha=0.1,fold=1]`.

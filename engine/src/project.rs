@@ -524,6 +524,14 @@ pub fn pipelines(root: &Utf8Path) -> Result<Vec<(String, Utf8PathBuf)>, ProjectE
     Ok(found)
 }
 
+/// The globs that the pipeline files of a project match, relative to its root.
+///
+/// # Errors
+/// If the project file is wrong.
+pub(crate) fn pipeline_globs(root: &Utf8Path) -> Result<Vec<String>, ProjectError> {
+    Ok(read_project_file(root)?.project.pipelines)
+}
+
 /// The name that a pipeline file gives itself, also if it is wrong elsewhere; none if the file is no pipeline.
 fn pipeline_name(path: &Utf8Path) -> Option<String> {
     let name = crate::graph::names(&fs::read_to_string(path).ok()?, &[]).pipeline?;

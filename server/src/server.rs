@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use camino::{Utf8Path, Utf8PathBuf};
 use tidemill_engine::registry::Registry;
 use tokio::net::TcpListener;
@@ -108,12 +109,8 @@ impl Server {
         let failed = |source| ServeError::Listen { host: host.clone(), port, source };
         let listener = TcpListener::bind((host.as_str(), port)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let endpoints = Arc::new(Endpoints::default());
         tell(&ServeEvent::Listening { address, token_file: token.file().map(Utf8Path::to_owned) });
-        let following = load(&source, &endpoints, &tell)?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let turns = Arc::new(Semaphore::new(cores));
-        let shared = Arc::new(Shared { endpoints, token, metrics: Metrics::default(), turns });
+        let (shared, following) = share(&source, token, &tell)?;
         if let Some(path) = ready_file {
             announce(&path, address).map_err(|source| ServeError::Announce { path, source })?;
         }
@@ -157,6 +154,39 @@ impl Server {
             .map_err(|error| ServeError::System(io::Error::other(error)))?;
         ended
     }
+}
+
+/// The models of a project, served as a part of another server. They are followed until this goes away.
+pub struct Models {
+    _following: Option<Following>,
+}
+
+impl Models {
+    /// The paths of the protocol for what is deployed in the project with this state folder.
+    ///
+    /// # Errors
+    /// If deployments cannot be followed.
+    pub fn of_project(
+        state: &Utf8Path,
+        token: Token,
+        tell: &Arc<dyn Fn(&ServeEvent) + Send + Sync>,
+    ) -> Result<(Router, Self), ServeError> {
+        let (shared, following) = share(&Source::Project(state.to_owned()), token, tell)?;
+        Ok((routes::router(shared), Self { _following: following }))
+    }
+}
+
+/// What requests share, with what is there already loaded.
+fn share(
+    source: &Source,
+    token: Token,
+    tell: &Listener,
+) -> Result<(Arc<Shared>, Option<Following>), ServeError> {
+    let endpoints = Arc::new(Endpoints::default());
+    let following = load(source, &endpoints, tell)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let turns = Arc::new(Semaphore::new(cores));
+    Ok((Arc::new(Shared { endpoints, token, metrics: Metrics::default(), turns }), following))
 }
 
 /// Loads what is there already, and follows what comes.

@@ -12,7 +12,7 @@ FINDINGS = pathlib.Path(__file__).parent / "findings.md"
 HEAD = """\
 # The long campaigns
 
-`tests/campaign` tries the promises of [the cache](cache.md) and of [executors](executors.md) for as long as one likes: runs are killed, the machine fails them, and many
+`tests/campaign` tries the promises of [the cache](cache.md), of [executors](executors.md) and of [triggers](triggers.md) for as long as one likes: runs are killed, the machine fails them, and many
 share one state.
 It needs a built `tidemill` (`--tidemill`), Python 3.11 or newer, Linux, and for some parts strace and root; all projects lie in temporary folders. What
 it draws comes from `--seed`; when a process is killed at a moment, the machine has a say, too.
@@ -24,6 +24,9 @@ $ tests/campaign concurrency        # 1,000 rounds of eight runs at once
 $ tests/campaign fuzz               # 30 minutes of a processor for each parser of bytes from outside
 $ tests/campaign remote             # 100 kills of runs whose steps run on Slurm, over SSH and on Ray
 $ tests/campaign executors          # engines that take too long to get for the test command
+$ tests/campaign daemon             # 1,000 events while the daemon is killed 100 times; then its runs too
+$ tests/campaign api                # the daemon's interface: who may ask, made-up requests, load, and nothing to do
+$ tests/campaign schedules          # 200,000 schedules against an independent reckoning
 $ tests/campaign report             # writes this page
 ```
 
@@ -101,6 +104,22 @@ The same on a real control plane with two nodes that are played, and a folder as
     "executors: kubernetes": """\
 What every engine promises, and what only Kubernetes does, on a real control plane with two nodes that are played: etcd, API server, controllers and scheduler, built
 from the source package of Debian once. They are ignored tests of the crate of the executors, and the story of two pipelines whose training runs there; the other engines are part of the test command.""",
+    "daemon: kills": """\
+Events over HTTP by several connections, about a third of them told again, before or after they were acknowledged; the daemon is killed with SIGKILL at random moments and started
+again at once. Each event must lead to exactly one run that succeeded, nothing else to any, and no process or file may be left over.""",
+    "daemon: runs": """\
+The same, and the runs are killed, too, in a third of the cases all of them with the daemon, as a machine does that fails. Each event must have exactly one run that ended.""",
+    "api: tokens": """\
+Every path of the interface, and some that are not there, without a token, with wrong, old, small and foreign ones, by every method: the answer is 401 or 403, and is the same for what
+exists and what does not.""",
+    "api: schemathesis": """\
+schemathesis makes requests up from the interface's own OpenAPI document, fitting and not: no answer may be a server's error, take too long, or be other than the document says.""",
+    "api: load": """\
+So many reads of runs, queue and triggers, and a tenth of it events, in each second for a minute.""",
+    "api: idle": """\
+A daemon with a schedule, a watched folder and an event to wait for, and nothing to do.""",
+    "schedules": """\
+Random expressions, time zones and times: the next five due times, and how many there are in between, must be those of croniter on civil times with zoneinfo's zones.""",
 }
 
 FUZZ = """

@@ -123,6 +123,7 @@ const WHAT_DIFFERS: &[(&str, &str)] = &[
     (r"\b(take )?(under a second|(about|at least) [0-9.]+ (s|min)( \([^)]*\))?)(, \d+ s CPU)?", "[forecast]"),
     (r"\b\d{8}-\d{6}-[0-9a-z]{6,}\b", "[run]"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( UTC|Z)?", "[time]"),
+    (r"\btidemill_[0-9a-f]{64}\b", "[token]"),
     (r"\b([0-9a-f]{64}|[0-9a-f]{12})\b", "[digest]"),
     // Between two columns, what stands before it differs too.
     (r" {2,}\d+(\.\d+)? (ms|s)  ", "  [duration]  "),

@@ -25,14 +25,26 @@ impl Reply {
 
 /// Asks a server; with a body it is a POST. The token is sent if there is one.
 pub(crate) fn ask(address: &str, path: &str, token: Option<&str>, body: Option<&str>) -> Reply {
+    ask_with(address, path, token, body, &[("content-type", "application/json")])
+}
+
+/// The same with these headers.
+pub(crate) fn ask_with(
+    address: &str,
+    path: &str,
+    token: Option<&str>,
+    body: Option<&str>,
+    headers: &[(&str, &str)],
+) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     let method = if body.is_some() { "POST" } else { "GET" };
     let body = body.unwrap_or_default();
     let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let length = body.len();
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{token}\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}{token}\r\n{body}"
     )
     .unwrap();
     let mut answer = String::new();

@@ -6,7 +6,7 @@ mod clusters;
 mod engines;
 mod faults;
 mod gpus;
-mod http;
+pub(crate) mod http;
 mod processes;
 mod project;
 mod stores;

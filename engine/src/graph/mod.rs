@@ -36,6 +36,7 @@ mod state;
 mod steps;
 mod svg;
 mod text;
+mod trigger;
 mod with;
 
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use glob::{GlobError, glob};
 pub use keep::{keep, kept};
 pub use layout::Direction;
 pub use load::load;
+pub(crate) use load::read_triggers;
 pub use model::{
     Action, Checkpoint, Common, Definition, Effect, Fingerprint, GateCondition, Graph, Input, Output, Piece,
     Placement, Resources, RunField, Source, Step, StepIndex,
@@ -67,3 +69,4 @@ pub use state::{State, States, states_of};
 pub use steps::Steps;
 pub use svg::{Audience, Look};
 pub use text::{Line, Part, Tone, lines};
+pub use trigger::{Concurrency, EventMatch, Given, GivenPart, Lacking, On, Trigger, Webhook};

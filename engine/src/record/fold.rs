@@ -8,7 +8,8 @@ use serde::Serialize;
 use tidemill_cache::{Artifact, Key};
 
 use crate::event::{
-    Cause, Counts, Elsewhere, Event, Git, Outcome, SkipReason, Stamped, Undeclared, Usage, UsagePoint,
+    Cause, Counts, Elsewhere, Event, Git, Outcome, SkipReason, Stamped, Triggered, Undeclared, Usage,
+    UsagePoint,
 };
 use crate::failure::FailureReport;
 use crate::name::{AttemptId, ExecutorName, PipelineName, RunId, StepId};
@@ -24,6 +25,9 @@ pub struct RunRecord {
     pub file: String,
     /// What started it.
     pub cause: Cause,
+    /// The trigger and what it answers, if it was started by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub triggered: Option<Triggered>,
     /// The git commit.
     pub git: Option<Git>,
     /// When it began.
@@ -113,8 +117,9 @@ impl RunRecord {
         let mut rest = events.into_iter();
         let first = rest.next()?;
         let first = first.borrow();
-        let Event::RunStarted { run, pipeline, file, cause, git, overrides, params, graph, .. } =
-            &first.event
+        let Event::RunStarted {
+            run, pipeline, file, cause, triggered, git, overrides, params, graph, ..
+        } = &first.event
         else {
             return None;
         };
@@ -122,7 +127,8 @@ impl RunRecord {
             run: run.clone(),
             pipeline: pipeline.clone(),
             file: file.clone(),
-            cause: cause.clone(),
+            cause: *cause,
+            triggered: triggered.clone(),
             git: git.clone(),
             started: first.at,
             finished: None,
@@ -340,6 +346,7 @@ mod tests {
                 pipeline: PipelineName::new("p").unwrap(),
                 file: "pipeline.toml".to_owned(),
                 cause: Cause::Command,
+                triggered: None,
                 git: None,
                 overrides: BTreeMap::new(),
                 params: BTreeMap::new(),

@@ -318,6 +318,22 @@ impl History {
         }
     }
 
+    /// Whether a run has begun: it has a journal, however little that tells.
+    #[must_use]
+    pub fn has_begun(&self, run: &RunId) -> bool {
+        self.journal(run).exists()
+    }
+
+    /// The pipeline of a run, by the beginning of its journal.
+    #[must_use]
+    pub fn pipeline_of(&self, run: &RunId) -> Option<PipelineName> {
+        let first = self.each_written(run).ok()?.next()?.ok()?;
+        match first.event {
+            Event::RunStarted { pipeline, .. } => Some(pipeline),
+            _ => None,
+        }
+    }
+
     /// The runs that told something since.
     ///
     /// # Errors

@@ -128,6 +128,9 @@ impl Subscriber for Journal {
     fn on(&mut self, event: &Stamped) {
         let taken = self.take(event);
         self.complain(taken);
+        if let Event::RunFinished { .. } = event.event {
+            self.history.leave_ending(&self.run);
+        }
         match event.event {
             Event::Metrics { .. } => self.has_metrics = true,
             // A short run need not wait for the index: whoever asks next reads its few lines. But the next run with metrics is

@@ -45,7 +45,7 @@ impl RunLine {
             run: record.run.clone(),
             pipeline: record.pipeline.clone(),
             file: record.file.clone(),
-            cause: record.cause.clone(),
+            cause: record.cause,
             git: record.git.clone(),
             started: record.started,
             finished: record.finished,

@@ -4,9 +4,11 @@
 //! May not know: how a run is planned, scheduled or executed; it sees events only.
 
 mod cached;
+mod endings;
 mod error;
 mod journal;
 mod presence;
+mod stop;
 mod usage;
 
 mod fold;
@@ -49,4 +51,5 @@ pub use recap::{
     BlockedStep, FailedStep, GateAnswer, HeldStep, Live, Measured, MetricChange, PublishedOutput, Ran, Recap,
     Saved, StepEnd,
 };
+pub use stop::StopError;
 pub use usage::{Past, Source, Usages, remember_usage};

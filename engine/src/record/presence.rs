@@ -1,7 +1,7 @@
 //! The presence of a process that runs steps: a folder among those of the runs, with a file that it holds locked while it lives. With it,
 //! other processes leave its step folders alone.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -40,11 +40,16 @@ impl Presence {
     }
 }
 
-/// Makes the folder of a run, and a file in it that is locked as long as this lives.
+/// Makes the folder of a run, and a file in it that is locked as long as this lives. If another process has it, that one is left alone.
 pub(super) fn hold(folder: &Utf8Path) -> io::Result<File> {
     fs::create_dir_all(folder)?;
-    let mut alive = File::create(folder.join(ALIVE))?;
-    alive.lock()?;
+    let path = folder.join(ALIVE);
+    let mut alive = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    match alive.try_lock() {
+        Ok(()) => alive.set_len(0)?,
+        Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::AlreadyExists.into()),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
     // Only who finds it locked reads this.
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     writeln!(alive, "{} {host}", std::process::id())?;

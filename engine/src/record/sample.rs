@@ -29,6 +29,7 @@ pub(super) fn events(
         pipeline: PipelineName::new(pipeline).unwrap(),
         file: format!("{pipeline}/pipeline.toml"),
         cause: Cause::Ci,
+        triggered: None,
         git: Some(Git { commit: format!("{:040x}", id.len()), dirty: true }),
         overrides: BTreeMap::new(),
         params,

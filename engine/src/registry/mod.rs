@@ -97,7 +97,9 @@ impl Registry {
         self.state.join("registry")
     }
 
-    fn models_folder(&self) -> Utf8PathBuf {
+    /// The folder with the records of all models: what sees new versions and moved aliases watches it.
+    #[must_use]
+    pub fn models_folder(&self) -> Utf8PathBuf {
         self.folder().join("models")
     }
 

@@ -20,7 +20,7 @@ mod tally;
 mod tasks;
 mod teller;
 
-use crate::event::{Cause, Counts, Outcome};
+use crate::event::{Cause, Counts, Outcome, Triggered};
 use crate::name::RunId;
 use crate::plan::Selection;
 use crate::record::Recap;
@@ -42,6 +42,8 @@ pub struct RunOptions {
     pub keep_going: bool,
     /// What started the run.
     pub cause: Cause,
+    /// What it answers, if a trigger started it.
+    pub triggered: Option<Triggered>,
     /// Its id, if somebody has to know it before it begins.
     pub id: Option<RunId>,
 }
@@ -50,7 +52,14 @@ impl RunOptions {
     /// A run of everything.
     #[must_use]
     pub fn new(cause: Cause) -> Self {
-        Self { selection: Selection::default(), jobs: None, keep_going: false, cause, id: None }
+        Self {
+            selection: Selection::default(),
+            jobs: None,
+            keep_going: false,
+            cause,
+            triggered: None,
+            id: None,
+        }
     }
 }
 

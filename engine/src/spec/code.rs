@@ -112,6 +112,8 @@ codes! {
     ReferenceNotHere = "reference-not-here",
     /// A step has both a command and a built-in step.
     RunAndUses = "run-and-uses",
+    /// A schedule cannot be read, or its time zone is not known.
+    Schedule = "schedule",
     /// The file is no TOML.
     Syntax = "syntax",
     /// Values are nested too deeply.
@@ -120,6 +122,8 @@ codes! {
     TooLarge = "too-large",
     /// A pipeline has more than 1,048,576 steps.
     TooManySteps = "too-many-steps",
+    /// What a trigger says cannot be.
+    Trigger = "trigger",
     /// Something is said twice where it can be said once.
     Twice = "twice",
     /// An input comes from two places.

@@ -73,6 +73,18 @@ pub(crate) const RETRIED: &[&str] = &["oom", "timeout", "failure"];
 /// Which outputs are kept.
 pub(crate) const KEEPS: &[&str] = &["all", "final"];
 
+/// What is done while a run of the pipeline goes on.
+pub(crate) const CONCURRENCIES: &[&str] = &["queue", "forbid", "replace", "allow"];
+
+/// What is done with times that came while nobody looked.
+pub(crate) const CATCH_UPS: &[&str] = &["one", "none", "all"];
+
+/// Who sends webhooks, by how they are signed.
+pub(crate) const SENDERS: &[&str] = &["github", "gitlab", "standard"];
+
+/// How a run can end for a trigger.
+pub(crate) const ENDS: &[&str] = &["succeeded", "failed"];
+
 const TEXTS: Shape = Shape::List(&Shape::Text);
 const NAMES: Shape = Shape::List(&Shape::Text);
 
@@ -96,6 +108,12 @@ pub(crate) static PIPELINE_FILE: &[Field] = &[
         Shape::Map(Naming::Step, &Shape::Table(STEP)),
         "The steps, each under its name.",
         "[steps.train]\nrun = \"python train.py\"",
+    ),
+    field(
+        "triggers",
+        Shape::List(&Shape::Table(TRIGGER)),
+        "What starts runs of the pipeline by itself, for `tidemill daemon` and `tidemill tick`.",
+        "[[triggers]]\nname = \"nightly\"\ncron = \"0 3 * * *\"",
     ),
 ];
 
@@ -397,4 +415,139 @@ static RESOURCES: &[Field] = &[
         "Named tokens, such as licences.",
         "tokens.licence = 1",
     ),
+];
+
+/// A text, or several.
+const ONE_OR_TEXTS: Shape = Shape::OneOf(&[Shape::Text, TEXTS]);
+
+static TRIGGER: &[Field] = &[
+    required("name", Shape::Text, "Its name, unique in the pipeline.", "name = \"nightly\""),
+    field("description", Shape::Text, "What it is for.", "description = \"every night after the import\""),
+    field(
+        "cron",
+        Shape::Text,
+        "A schedule: five fields (minute, hour, day of month, month, day of week), or `@daily` and the like.",
+        "cron = \"0 3 * * mon-fri\"",
+    ),
+    field(
+        "timezone",
+        Shape::Text,
+        "For `cron`: the time zone by its IANA name (UTC).",
+        "timezone = \"Europe/Berlin\"",
+    ),
+    field(
+        "catch_up",
+        Shape::Word(CATCH_UPS),
+        "For `cron`: of the times that came while nobody looked, `one` run for the last of them, `none`, or `all` (one).",
+        "catch_up = \"none\"",
+    ),
+    field(
+        "jitter",
+        Shape::Duration,
+        "For `cron`: a run begins up to so much later, each time another while, so that not all begin at once.",
+        "jitter = \"10 min\"",
+    ),
+    field(
+        "deadline",
+        Shape::Duration,
+        "For `cron`: a run that could not begin within this time does not begin at all.",
+        "deadline = \"6 h\"",
+    ),
+    field(
+        "watch",
+        Shape::OneOf(&[Shape::Truth, Shape::Text, TEXTS]),
+        "A change of what the pipeline reads: all of it, or of that only what these globs match.",
+        "watch = \"data/*.csv\"",
+    ),
+    field(
+        "settle",
+        Shape::Duration,
+        "For `watch`: how long what lies there must stay as it is before a run begins (two seconds).",
+        "settle = \"30 s\"",
+    ),
+    field(
+        "event",
+        Shape::OneOf(&[Shape::Text, Shape::Table(EVENT)]),
+        "An event that the daemon receives (CloudEvents): its type, or a table that says more.",
+        "event = { type = \"com.example.data.*\", filter = \"event.data.rows > 1000\" }",
+    ),
+    field(
+        "webhook",
+        Shape::Table(WEBHOOK),
+        "For `event`: it comes to an address of its own, signed by its sender.",
+        "webhook = { sender = \"github\", secret = \"GITHUB_WEBHOOK_SECRET\" }",
+    ),
+    field(
+        "model",
+        Shape::Text,
+        "A new version of a registered model; with `@alias`, a move of this alias.",
+        "model = \"diabetes@champion\"",
+    ),
+    field(
+        "run",
+        Shape::OneOf(&[Shape::Text, Shape::Table(RUN)]),
+        "A run of another pipeline of the project that succeeded; or a table that says more.",
+        "run = { pipeline = \"features\", ended = [\"failed\"] }",
+    ),
+    field(
+        "params",
+        Shape::Map(Naming::Parameter, &Shape::Any),
+        "Values of parameters for its runs; `${event.data.name}` takes them from the event.",
+        "params = { month = \"${event.data.month}\" }",
+    ),
+    field(
+        "concurrency",
+        Shape::Word(CONCURRENCIES),
+        "While a run of the pipeline goes on that a trigger has started: `queue` waits for its end, `forbid` starts none, `replace` cancels it, `allow` starts one beside it (queue).",
+        "concurrency = \"forbid\"",
+    ),
+    field(
+        "cooldown",
+        Shape::Duration,
+        "For so long after one of its runs has begun, what comes starts none.",
+        "cooldown = \"1 h\"",
+    ),
+    field("enabled", Shape::Truth, "Whether it starts anything (yes).", "enabled = false"),
+];
+
+static EVENT: &[Field] = &[
+    field(
+        "type",
+        ONE_OR_TEXTS,
+        "The event's type, or one of several; `*` stands for any characters.",
+        "type = \"com.example.data.*\"",
+    ),
+    field("source", ONE_OR_TEXTS, "Where it comes from, in the same way.", "source = \"/warehouse/*\""),
+    field(
+        "filter",
+        Shape::Text,
+        "A condition on the event: `event.type`, `event.subject`, `event.data.…`.",
+        "filter = \"event.data.rows > 1000\"",
+    ),
+];
+
+static WEBHOOK: &[Field] = &[
+    required(
+        "sender",
+        Shape::Word(SENDERS),
+        "How it is signed: as GitHub or GitLab does it, or as Standard Webhooks say.",
+        "sender = \"github\"",
+    ),
+    required(
+        "secret",
+        Shape::OneOf(&[Shape::Text, TEXTS]),
+        "The variable of the daemon's environment with the secret; several while it is changed.",
+        "secret = \"GITHUB_WEBHOOK_SECRET\"",
+    ),
+    field(
+        "window",
+        Shape::Duration,
+        "How old a signed message may be (five minutes).",
+        "window = \"10 min\"",
+    ),
+];
+
+static RUN: &[Field] = &[
+    required("pipeline", Shape::Text, "The name of the other pipeline.", "pipeline = \"features\""),
+    field("ended", Shape::List(&Shape::Word(ENDS)), "How it ended (succeeded).", "ended = [\"failed\"]"),
 ];

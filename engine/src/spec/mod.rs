@@ -26,6 +26,7 @@ mod step;
 mod syntax;
 mod template;
 mod tree;
+mod trigger;
 mod value;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -38,16 +39,15 @@ pub use schema::{schema, schema_for};
 pub(crate) use crate::suggest::nearest;
 pub(crate) use diagnostic::Problems;
 pub(crate) use model::{
-    ActionSpec, ArtifactSpec, AxisSpec, AxisValues, Filling, FillingKind, InputSpec, Placed, SourceSpec,
-    Spec, StepSpec,
+    ActionSpec, ArtifactSpec, AxisSpec, AxisValues, Filling, FillingKind, InputSpec, OnSpec, Placed,
+    SourceSpec, Spec, StepSpec, TriggerSpec, WebhookSpec,
 };
 pub(crate) use read::{LARGEST, read};
+pub(crate) use shape::is_variable;
 pub(crate) use shell::quote;
-pub(crate) use template::{Name, Part, RunWord, Template};
-#[cfg(any(test, fuzzing))]
-pub(crate) use template::{Piece, split};
-pub(crate) use tree::{Span, inside, single_value};
-pub(crate) use value::{noun, text};
+pub(crate) use template::{Malformed, Name, Part, Piece, RunWord, Template, split};
+pub(crate) use tree::{Node, Span, inside, single_value};
+pub(crate) use value::{from_json, noun, text};
 
 use crate::executors::Executors;
 use crate::interface::Catalog;

@@ -6,7 +6,9 @@ use camino::Utf8PathBuf;
 
 use crate::interface::{Interface, OutputKind};
 use crate::keep::Keep;
-use crate::name::{AliasName, AxisName, InputName, ModelName, OutputName, PipelineName, StepName};
+use crate::name::{
+    AliasName, AxisName, InputName, ModelName, OutputName, PipelineName, StepName, TriggerName,
+};
 use crate::retries::Retries;
 use crate::sandbox::Sandbox;
 
@@ -23,6 +25,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) keep: Keep,
     pub(crate) folder: Utf8PathBuf,
     pub(crate) params: Parameters,
+    /// What starts it by itself.
+    pub(crate) triggers: Vec<TriggerSpec>,
     /// In the order of the file.
     pub(crate) steps: Vec<StepSpec<'a>>,
     /// Where the part of each step begins, if each has one of its own.
@@ -34,6 +38,56 @@ pub(crate) struct Spec<'a> {
 pub(crate) struct Placed<T> {
     pub(crate) value: T,
     pub(crate) span: Span,
+}
+
+/// A trigger as it is written.
+#[derive(Debug)]
+pub(crate) struct TriggerSpec {
+    pub(crate) name: Placed<TriggerName>,
+    /// None if it is wrong, which was told.
+    pub(crate) on: Option<OnSpec>,
+    /// Values of parameters; texts may hold references to the event.
+    pub(crate) params: Vec<(Placed<String>, Node)>,
+    pub(crate) concurrency: Option<String>,
+    pub(crate) cooldown: Option<Duration>,
+    pub(crate) enabled: bool,
+}
+
+/// What a trigger waits for, as it is written.
+#[derive(Debug)]
+pub(crate) enum OnSpec {
+    Cron {
+        cron: Placed<String>,
+        timezone: Option<Placed<String>>,
+        catch_up: Option<String>,
+        jitter: Option<Duration>,
+        deadline: Option<Duration>,
+    },
+    Watch {
+        /// Globs; none for all that the pipeline reads.
+        only: Vec<Placed<String>>,
+        settle: Option<Duration>,
+    },
+    Event {
+        kinds: Vec<Placed<String>>,
+        sources: Vec<Placed<String>>,
+        filter: Option<Placed<String>>,
+        webhook: Option<WebhookSpec>,
+    },
+    Model(Placed<String>),
+    Run {
+        pipeline: Placed<String>,
+        ended: Vec<String>,
+    },
+}
+
+/// How an event comes that its sender signs.
+#[derive(Debug)]
+pub(crate) struct WebhookSpec {
+    pub(crate) sender: String,
+    /// Variables of the environment.
+    pub(crate) secrets: Vec<Placed<String>>,
+    pub(crate) window: Option<Duration>,
 }
 
 /// A step as it is written.

@@ -46,6 +46,12 @@ impl Parameters {
         suggest::advice(name, "parameters", self.values.keys().map(String::as_str))
     }
 
+    /// What a value of this parameter must be, if this one is not.
+    pub(crate) fn wanted(&self, name: &str, given: &Value) -> Option<&'static str> {
+        let default = self.values.get(name)?;
+        fit(default, given.clone()).is_none().then(|| value::noun(default))
+    }
+
     fn flatten(&mut self, prefix: &str, table: &Node) {
         for entry in table.entries() {
             let name = if prefix.is_empty() { entry.key.clone() } else { format!("{prefix}.{}", entry.key) };

@@ -17,7 +17,7 @@ use super::parts::parts;
 use super::reference::{Names, StepNames};
 use super::step::StepReader;
 use super::tree::{self, Entry, Kind, Node};
-use super::{LoadRequest, shape, suggest};
+use super::{LoadRequest, shape, suggest, trigger};
 
 /// Larger files are refused.
 pub(crate) const LARGEST: usize = 64 * 1024 * 1024;
@@ -50,6 +50,7 @@ pub(crate) fn read<'a>(request: &LoadRequest<'a>, problems: &mut Problems) -> Op
         keep: pipeline.and_then(|table| Keep::named(table.get("keep")?.text()?)).unwrap_or_default(),
         folder: request.file.parent().unwrap_or(Utf8Path::new("/")).to_owned(),
         parts: parts(request.text, tree),
+        triggers: trigger::triggers(tree.get("triggers"), problems),
         steps,
         params,
     })

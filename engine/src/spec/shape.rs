@@ -124,6 +124,7 @@ fn noun(shape: &Shape) -> String {
         Shape::Scalar => "a text, a number, or true or false".to_owned(),
         Shape::Any => "a value".to_owned(),
         Shape::List(Shape::Text) => "a list of texts".to_owned(),
+        Shape::List(Shape::Table(_)) => "a list of tables".to_owned(),
         Shape::List(_) => "a list of plain values".to_owned(),
         Shape::Table(_) | Shape::Map(..) => "a table".to_owned(),
         Shape::OneOf(shapes) => {

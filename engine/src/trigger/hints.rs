@@ -1,9 +1,10 @@
 //! Hints that something may have changed: from the kernel where it tells, else from the clock. A hint is no more than a reason to look: what
 //! counts is what lies there then, so a lost or repeated one does no harm beyond its time.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
@@ -44,6 +45,21 @@ impl Hints {
     /// Begins to listen: what changes from now on gives a hint. `poll`: how often to look instead of listening, if somebody wants that.
     #[must_use]
     pub fn new(reads: &Reads, poll: Option<Duration>) -> Self {
+        let wanted = reads.clone();
+        Self::listen(&reads.folders(), poll, move |path| wanted.may_be_at(path))
+    }
+
+    /// The same for all that happens in these folders, and below those that are deep.
+    #[must_use]
+    pub(super) fn of_folders(folders: &BTreeMap<Utf8PathBuf, bool>) -> Self {
+        Self::listen(folders, None, |_| true)
+    }
+
+    fn listen(
+        folders: &BTreeMap<Utf8PathBuf, bool>,
+        poll: Option<Duration>,
+        is_wanted: impl Fn(&Utf8Path) -> bool + Send + 'static,
+    ) -> Self {
         let (sender, received) = unbounded_channel();
         let interval = poll.unwrap_or(OFTEN);
         let polling = |reason: String| Means::Polling { reason };
@@ -51,22 +67,20 @@ impl Hints {
             let means = polling("it was asked for".to_owned());
             return Self { means, interval, received, since: None, _watcher: None };
         }
-        let folders = reads.folders();
         if let Some(folder) = folders.keys().find(|folder| tidemill_cache::is_network(folder)) {
             let reason =
                 format!("{folder} is on a file system of which the kernel does not tell what others change");
             return Self { means: polling(reason), interval, received, since: None, _watcher: None };
         }
-        let wanted = reads.clone();
         let told = move |event: notify::Result<notify::Event>| {
-            if is_hint(&event, &wanted) {
+            if is_hint(&event, &is_wanted) {
                 // Whoever listened may have gone.
                 let _ = sender.send(());
             }
         };
         let watch = || {
             let mut watcher = RecommendedWatcher::new(told, Config::default())?;
-            for (folder, deep) in &folders {
+            for (folder, deep) in folders {
                 let mode = if *deep { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
                 match watcher.watch(folder.as_std_path(), mode) {
                     // It went in this moment; the folder above tells when it comes again.
@@ -119,16 +133,14 @@ impl Hints {
 }
 
 /// Whether something that happened may have changed what is read.
-fn is_hint(event: &notify::Result<notify::Event>, reads: &Reads) -> bool {
+fn is_hint(event: &notify::Result<notify::Event>, is_wanted: impl Fn(&Utf8Path) -> bool) -> bool {
     match event {
         // Looking opens files itself.
         Ok(event) if event.kind.is_access() => false,
         // The kernel's queue was full, and nobody knows what happened.
         Ok(event) if event.need_rescan() || event.paths.is_empty() => true,
         // A name that is not UTF-8 is no input, but a folder above it may be.
-        Ok(event) => {
-            event.paths.iter().any(|path| Utf8Path::from_path(path).is_none_or(|path| reads.may_be_at(path)))
-        }
+        Ok(event) => event.paths.iter().any(|path| Utf8Path::from_path(path).is_none_or(&is_wanted)),
         Err(_) => true,
     }
 }
@@ -153,13 +165,14 @@ mod tests {
 
     #[test]
     fn what_was_lost_may_be_anything() {
-        let reads = Reads::default();
+        let none = |_: &Utf8Path| false;
         let made = || Event::new(EventKind::Create(CreateKind::File)).add_path("/p/other".into());
-        assert!(!is_hint(&Ok(made()), &reads));
-        assert!(is_hint(&Ok(made().set_flag(Flag::Rescan)), &reads));
-        assert!(is_hint(&Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)), &reads));
-        assert!(!is_hint(&Ok(Event::new(EventKind::Access(AccessKind::Any)).add_path("/p".into())), &reads));
-        assert!(is_hint(&Err(notify::Error::generic("something")), &reads));
+        assert!(!is_hint(&Ok(made()), none));
+        assert!(is_hint(&Ok(made()), |path: &Utf8Path| path == "/p/other"));
+        assert!(is_hint(&Ok(made().set_flag(Flag::Rescan)), none));
+        assert!(is_hint(&Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)), none));
+        assert!(!is_hint(&Ok(Event::new(EventKind::Access(AccessKind::Any)).add_path("/p".into())), none));
+        assert!(is_hint(&Err(notify::Error::generic("something")), none));
     }
 
     #[tokio::test]

@@ -23,8 +23,8 @@ pub struct Reads {
     inputs: BTreeSet<Utf8PathBuf>,
     /// Globs, each with the folder that it is relative to.
     globs: BTreeSet<(Utf8PathBuf, String)>,
-    /// The folders that they begin in.
-    begins: BTreeSet<Utf8PathBuf>,
+    /// The folders that they begin in, and whether they may find something below those too.
+    begins: BTreeMap<Utf8PathBuf, bool>,
 }
 
 /// What lies there at a moment, by path; a glob by what it finds.
@@ -43,7 +43,12 @@ impl Reads {
             project.root().join(IGNORE_FILE),
         ]);
         texts.extend(overrides.params_files.iter().cloned());
-        Self { texts, ..Self::default() }
+        let mut reads = Self { texts, ..Self::default() };
+        // A matrix over files that are not there yet is a mistake until the first one comes.
+        if let (Ok(text), Some(folder)) = (fs::read_to_string(file), file.parent()) {
+            globs_of_axes(&text).iter().for_each(|glob| reads.add_glob(folder, glob));
+        }
+        reads
     }
 
     /// What a pipeline and its steps read.
@@ -66,8 +71,22 @@ impl Reads {
 
     fn add_glob(&mut self, folder: &Utf8Path, pattern: &str) {
         if self.globs.insert((folder.to_owned(), pattern.to_owned())) {
-            self.begins.insert(begin(folder, pattern));
+            let (begin, deep) = begin(folder, pattern);
+            *self.begins.entry(begin).or_insert(false) |= deep;
         }
+    }
+
+    /// What must be looked at to see pipelines come, go and change: their files, and where others may come.
+    #[must_use]
+    pub(super) fn of_pipelines(
+        root: &Utf8Path,
+        files: impl Iterator<Item = Utf8PathBuf>,
+        globs: &[String],
+    ) -> Self {
+        let mut reads = Self { texts: files.collect(), ..Self::default() };
+        reads.texts.insert(root.join(PROJECT_FILE));
+        globs.iter().for_each(|glob| reads.add_glob(root, glob));
+        reads
     }
 
     /// How many files, folders and globs these are.
@@ -110,12 +129,17 @@ impl Reads {
             return false;
         }
         // What is read, or a folder above it, came or went; or something in a folder that is read.
-        let below = |reads: &BTreeSet<Utf8PathBuf>| {
-            reads.range(path.to_owned()..).next().is_some_and(|read| read.starts_with(path))
+        let below = |read: Option<&Utf8PathBuf>| read.is_some_and(|read| read.starts_with(path));
+        let from = || path.to_owned()..;
+        let (texts, inputs) = (self.texts.range(from()).next(), self.inputs.range(from()).next());
+        let begins = self.begins.range(from()).next().map(|(begin, _)| begin);
+        let in_input = || path.ancestors().any(|folder| self.inputs.contains(folder));
+        let in_glob = || {
+            path.ancestors()
+                .enumerate()
+                .any(|(depth, folder)| self.begins.get(folder).is_some_and(|deep| *deep || depth <= 1))
         };
-        let above = |reads: &BTreeSet<Utf8PathBuf>| path.ancestors().any(|folder| reads.contains(folder));
-        [&self.texts, &self.inputs, &self.begins].into_iter().any(below)
-            || [&self.inputs, &self.begins].into_iter().any(above)
+        below(texts) || below(inputs) || below(begins) || in_input() || in_glob()
     }
 
     /// What must be watched: folders alone, for a file is often replaced by another one of its name; and whether all below each.
@@ -130,12 +154,13 @@ impl Reads {
                 *folders.entry(there.to_owned()).or_insert(false) |= deep && is_itself;
             }
         };
-        for path in self.texts.iter().chain(&self.inputs).chain(&self.begins) {
+        for path in self.texts.iter().chain(&self.inputs).chain(self.begins.keys()) {
             path.parent().into_iter().for_each(|parent| add(parent, false));
         }
-        for path in self.inputs.iter().chain(&self.begins) {
+        let inputs = self.inputs.iter().map(|path| (path, &true));
+        for (path, deep) in inputs.chain(&self.begins) {
             if path.is_dir() {
-                add(path, true);
+                add(path, *deep);
             }
         }
         folders
@@ -143,6 +168,19 @@ impl Reads {
 }
 
 impl Present {
+    /// The digest of all that lies there, or of that only whose path is wanted.
+    #[must_use]
+    pub fn digest(&self, wanted: impl Fn(&Utf8Path) -> bool) -> Digest {
+        let mut bytes = Vec::new();
+        for (path, content) in self.contents.iter().filter(|(path, _)| wanted(path)) {
+            for part in [path.as_str(), content] {
+                bytes.extend((part.len() as u64).to_le_bytes());
+                bytes.extend(part.as_bytes());
+            }
+        }
+        Digest::of(&bytes)
+    }
+
     /// The paths at which something else lies than before, in order.
     #[must_use]
     pub fn changed_since<'a>(&'a self, before: &'a Self) -> Vec<&'a Utf8Path> {
@@ -156,12 +194,29 @@ impl Present {
     }
 }
 
-/// The folder that all lies in which a glob may find.
-fn begin(folder: &Utf8Path, pattern: &str) -> Utf8PathBuf {
+/// The globs of matrix axes in the text of a pipeline, as far as it can be read and they are plain.
+fn globs_of_axes(text: &str) -> Vec<String> {
+    let Ok(table) = text.parse::<toml::Table>() else { return Vec::new() };
+    let tables = |value: Option<&toml::Value>| -> Vec<toml::Value> {
+        value
+            .and_then(toml::Value::as_table)
+            .map(|table| table.values().cloned().collect())
+            .unwrap_or_default()
+    };
+    let axes = tables(table.get("steps")).into_iter().flat_map(|step| tables(step.get("matrix")));
+    let globs = axes.filter_map(|axis| axis.get("glob")?.as_str().map(str::to_owned));
+    globs.filter(|glob| !glob.contains("${")).collect()
+}
+
+/// The folder that all lies in which a glob may find, and whether some of it may lie below that folder's own folders.
+fn begin(folder: &Utf8Path, pattern: &str) -> (Utf8PathBuf, bool) {
+    let is_plain = |part: &&str| !part.contains(['*', '?', '[', '{', '\\']);
     let mut parts: Vec<&str> = pattern.split('/').collect();
-    parts.pop();
-    let plain = parts.into_iter().take_while(|part| !part.contains(['*', '?', '[', '{', '\\']));
-    plain.fold(folder.to_owned(), |folder, part| folder.join(part))
+    let last = parts.pop().unwrap_or_default();
+    let plain: Vec<&str> = parts.iter().copied().take_while(is_plain).collect();
+    // Braces may hold a `/`, which parts them.
+    let deep = plain.len() < parts.len() || last.contains("**");
+    (plain.into_iter().fold(folder.to_owned(), |folder, part| folder.join(part)), deep)
 }
 
 /// A path without `.` and `..`, as the kernel names what happens: links in it are followed where they lead.
@@ -194,13 +249,25 @@ mod tests {
     #[test]
     fn what_happens_at_what_is_read_counts() {
         let reads = reads(Utf8Path::new("/p"));
-        for path in
-            ["/p/pipeline.toml", "/p/data/rows.csv", "/p/images/a/b.png", "/p/months/7.csv", "/p/data", "/p"]
-        {
+        for path in [
+            "/p/pipeline.toml",
+            "/p/data/rows.csv",
+            "/p/images/a/b.png",
+            "/p/months/7.csv",
+            "/p/months",
+            "/p/data",
+            "/p",
+        ] {
             assert!(reads.may_be_at(Utf8Path::new(path)), "{path}");
         }
-        for path in ["/p/data/rows.csv.swp", "/p/out/model", "/p/.tidemill/x", "/p/images/.tidemill/y", "/q"]
-        {
+        for path in [
+            "/p/data/rows.csv.swp",
+            "/p/out/model",
+            "/p/.tidemill/x",
+            "/p/images/.tidemill/y",
+            "/p/months/a/7.csv",
+            "/q",
+        ] {
             assert!(!reads.may_be_at(Utf8Path::new(path)), "{path}");
         }
     }
@@ -215,18 +282,31 @@ mod tests {
         assert_eq!(watched, expected.clone().into(), "`data` and `months` are not there yet");
         fs::create_dir(folder.join("data")).unwrap();
         fs::create_dir(folder.join("months")).unwrap();
-        let more = [(folder.join("data"), false), (folder.join("months"), true)];
+        let more = [(folder.join("data"), false), (folder.join("months"), false)];
         assert_eq!(reads(folder).folders(), expected.into_iter().chain(more).collect());
     }
 
     #[test]
     fn a_glob_begins_where_it_has_no_wildcard() {
-        let begin = |pattern| begin(Utf8Path::new("/p"), pattern);
-        assert_eq!(begin("*.csv"), "/p");
-        assert_eq!(begin("data/raw/*.csv"), "/p/data/raw");
-        assert_eq!(begin("data/**/part-[0-9].csv"), "/p/data");
-        assert_eq!(begin("data/rows.csv"), "/p/data");
+        for (pattern, folder, deep) in [
+            ("*.csv", "/p", false),
+            ("data/raw/*.csv", "/p/data/raw", false),
+            ("data/**/part-[0-9].csv", "/p/data", true),
+            ("data/*/rows.csv", "/p/data", true),
+            ("data/{a,b/c}.csv", "/p/data", true),
+            ("data/**", "/p/data", true),
+            ("data/rows.csv", "/p/data", false),
+        ] {
+            assert_eq!(begin(Utf8Path::new("/p"), pattern), (folder.into(), deep), "{pattern}");
+        }
         assert_eq!(normal(Utf8Path::new("/no/such/../place")), "/no/place");
+    }
+
+    #[test]
+    fn the_globs_of_axes_are_found_also_while_they_match_nothing() {
+        let text = "[steps.a]\nmatrix = { file = { glob = 'data/*.csv' }, n = [1] }\n[steps.b.matrix.x]\nglob = '${params.g}'";
+        assert_eq!(globs_of_axes(text), ["data/*.csv"]);
+        assert!(globs_of_axes("steps = 1").is_empty() && globs_of_axes("[").is_empty());
     }
 
     #[test]

@@ -1,0 +1,66 @@
+//! The server of the interface: it listens, answers until it is told to stop, and finishes what it has begun.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// How long requests that are being answered may take after the order to stop.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// Why the interface cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {host}:{port}")]
+    Listen {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The system said no.
+    #[error("cannot serve")]
+    System(#[source] io::Error),
+}
+
+/// The order to stop: it turns true once.
+pub type Stop = watch::Receiver<bool>;
+
+/// Listens on an address.
+///
+/// # Errors
+/// If it is taken, or is none of this machine.
+pub async fn listen(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), ApiError> {
+    let failed = |source| ApiError::Listen { host: host.to_owned(), port, source };
+    let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// Answers until the order to stop; what is being answered then has five seconds to end.
+///
+/// # Errors
+/// If the system refuses.
+pub async fn serve(listener: TcpListener, router: Router, stop: Stop) -> Result<(), ApiError> {
+    let ordered = |mut stop: Stop| async move {
+        // Who could give the order has gone: that is one too.
+        drop(stop.wait_for(|stop| *stop).await);
+    };
+    let (first, second) = (stop.clone(), stop);
+    let serving = axum::serve(listener, router).with_graceful_shutdown(ordered(first));
+    let deadline = async {
+        ordered(second).await;
+        tokio::time::sleep(LAST_ANSWERS).await;
+    };
+    tokio::select! {
+        ended = serving => ended.map_err(ApiError::System),
+        () = deadline => Ok(()),
+    }
+}
