@@ -22,6 +22,7 @@ import time
 import urllib.parse
 
 from .daemon import ANSWER, Served, until
+from .daemon import PIPELINE as EACH
 
 REQUIREMENTS = pathlib.Path(__file__).with_name("requirements-daemon.txt")
 
@@ -526,27 +527,8 @@ def counted(campaign, said):
 # --- Load
 
 
-BUSY = r"""
-[pipeline]
-name = "busy"
-
-[params]
-id = "none"
-pause = "0"
-
-[steps.only]
-run = '''
-sleep ${params.pause}
-echo ${params.id} > ${outputs.out}
-'''
-outputs.out = "out.txt"
-
-[[triggers]]
-name = "arrived"
-event = "com.example.*"
-params = { id = "${event.data.id}", pause = "${event.data.pause}" }
-concurrency = "forbid"
-"""
+# The daemon's pipeline; what comes while a run goes on leads to none, so that there is no storm of runs.
+BUSY = EACH.replace('name = "each"', 'name = "busy"').replace('concurrency = "allow"', 'concurrency = "forbid"')
 
 # So many runs there are to be read, and so many connections that read and that send.
 HISTORY, READERS, SENDERS = 30, 24, 8

@@ -45,7 +45,9 @@ impl Pipelines {
             let file = project.relative(&path).to_string();
             let text = fs::read(&path).ok().map(|bytes| Digest::of(&bytes));
             let known = before.of.get(&file);
-            if let Some(known) = known.filter(|known| text.is_some() && known.text == text) {
+            // What makes a mistake may lie in another file.
+            let is_same = |known: &&Pipeline| known.mistake.is_none() && text.is_some() && known.text == text;
+            if let Some(known) = known.filter(is_same) {
                 of.insert(file, known.clone());
                 continue;
             }
@@ -70,13 +72,12 @@ impl Pipelines {
         Ok(Self { of })
     }
 
-    /// Whether these are the same files with the same texts.
+    /// Whether these are the same files with the same texts and mistakes.
     #[must_use]
     pub(super) fn is_as(&self, other: &Self) -> bool {
-        let texts = |pipelines: &Self| -> Vec<(String, Option<Digest>)> {
-            pipelines.of.iter().map(|(file, pipeline)| (file.clone(), pipeline.text)).collect()
-        };
-        texts(self) == texts(other)
+        let same =
+            |(left, right): (&Pipeline, &Pipeline)| left.text == right.text && left.mistake == right.mistake;
+        self.of.keys().eq(other.of.keys()) && self.of.values().zip(other.of.values()).all(same)
     }
 
     /// Each with its file.

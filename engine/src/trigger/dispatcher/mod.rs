@@ -128,8 +128,9 @@ impl Dispatcher {
         self.tell_pipelines();
         self.begin_from_now()?;
         self.watch();
-        let mut files = Hints::new(&watched(self.project.root(), &self.pipelines), None);
-        let mut left = Hints::of_folders(&self.state_folders());
+        // From here on nothing is missed: who listens first sees what comes after it was looked.
+        let mut files = self.listen_to_files()?;
+        let mut left = Hints::of_folders(&self.state_folders()?);
         let mut timer = Timer::new().map_err(DispatchError::Timer)?;
         self.collect()?;
         tokio::pin!(stop);
@@ -149,11 +150,9 @@ impl Dispatcher {
                 Some(sight) = self.sights.1.recv() => self.saw(sight)?,
                 () = timer.until(again.into_iter().chain(next).min()) => {}
                 () = files.next() => {
-                    if self.reload()? {
-                        left = Hints::of_folders(&self.state_folders());
-                        self.collect()?;
-                    }
-                    files = Hints::new(&watched(self.project.root(), &self.pipelines), None);
+                    files = self.listen_to_files()?;
+                    left = Hints::of_folders(&self.state_folders()?);
+                    self.collect()?;
                 }
                 () = left.next() => self.collect()?,
             }
@@ -172,22 +171,23 @@ impl Dispatcher {
         self.watch();
         self.collect()?;
         let mut is_stopping = false;
-        let mut unseen = self.watches.len();
+        let mut unseen: BTreeSet<(String, String)> = self.watches.keys().cloned().collect();
         let mut fates = Vec::new();
         tokio::pin!(stop);
         loop {
             if !is_stopping {
                 self.act()?;
             }
-            if self.runs.is_empty() && (unseen == 0 || is_stopping) {
+            if self.runs.is_empty() && (unseen.is_empty() || is_stopping) {
                 return Ok(Ticked { fates, mistakes });
             }
             tokio::select! {
                 () = &mut stop, if !is_stopping => {
                     is_stopping = true;
-                    let runs: Vec<RunId> = self.queue.state().running().map(|running| running.run.clone()).collect();
-                    runs.into_iter().for_each(|run| self.cancel(run));
+                    self.cancel_all();
                 }
+                // One that had not begun yet is asked again.
+                () = tokio::time::sleep(OFTEN), if is_stopping => self.cancel_all(),
                 Some(ended) = self.runs.join_next() => {
                     let (id, run, status) = ended?;
                     self.ended((id, run.clone(), status))?;
@@ -196,7 +196,9 @@ impl Dispatcher {
                     self.collect()?;
                 }
                 Some(sight) = self.sights.1.recv() => {
-                    unseen -= usize::from(matches!(sight, Sight::Seen { .. }) && unseen > 0);
+                    if let Sight::Seen { file, trigger, .. } = &sight {
+                        unseen.remove(&(file.clone(), trigger.to_string()));
+                    }
                     self.saw(sight)?;
                 }
             }
@@ -319,6 +321,11 @@ impl Dispatcher {
                 Err(error) => tracing::error!(%run, %error, "the run could not be stopped"),
             }
         }
+    }
+
+    fn cancel_all(&mut self) {
+        let runs: Vec<RunId> = self.queue.state().running().map(|running| running.run.clone()).collect();
+        runs.into_iter().for_each(|run| self.cancel(run));
     }
 
     fn settle(&mut self, fates: Vec<(ArrivalId, Fate)>) -> Result<(), DispatchError> {
@@ -450,6 +457,16 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// Listens to changes of the files of pipelines, and reads those that came before it was listened.
+    fn listen_to_files(&mut self) -> Result<Hints, DispatchError> {
+        loop {
+            let hints = Hints::new(&watched(self.project.root(), &self.pipelines), None);
+            if !self.reload()? {
+                return Ok(hints);
+            }
+        }
+    }
+
     /// Reads the pipelines again. Says whether they are others.
     fn reload(&mut self) -> Result<bool, DispatchError> {
         match Pipelines::read(&self.project, &self.pipelines) {
@@ -515,14 +532,18 @@ impl Dispatcher {
         }
     }
 
-    fn state_folders(&self) -> BTreeMap<Utf8PathBuf, bool> {
+    /// What is to be listened to in the state folder, and whether below it too.
+    fn state_folders(&self) -> Result<BTreeMap<Utf8PathBuf, bool>, DispatchError> {
         let inbox = self.project.state().join(spool::INBOX);
         let mut folders = BTreeMap::from([(self.history.endings(), false), (inbox, false)]);
         let waits_for_models =
             self.pipelines.triggers().any(|(_, _, trigger)| matches!(trigger.on, On::Model(..)));
         if waits_for_models {
-            folders.insert(self.registry.models_folder(), true);
+            // Before the first model is registered it is not there, and nobody could listen to it.
+            let models = self.registry.models_folder();
+            std::fs::create_dir_all(&models).map_err(DispatchError::Spool)?;
+            folders.insert(models, true);
         }
-        folders
+        Ok(folders)
     }
 }
