@@ -95,6 +95,7 @@ pub(crate) enum Command {
     Daemon(command::daemon::Args),
     Tick(command::tick::Args),
     Triggers(command::triggers::Args),
+    Outbox(command::outbox::Args),
     Plan(command::plan::Args),
     Status(command::status::Args),
     Attach(command::attach::Args),

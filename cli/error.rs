@@ -6,6 +6,7 @@ use std::io;
 use camino::Utf8PathBuf;
 use serde_json::json;
 use tidemill_cache::{CacheError, LogError};
+use tidemill_engine::outbox::OutboxError;
 use tidemill_engine::project::ProjectError;
 use tidemill_engine::record::{RecordError, StopError};
 use tidemill_engine::registry::RegistryError;
@@ -73,6 +74,9 @@ pub(crate) enum CliError {
     /// Triggers cannot be answered.
     #[error(transparent)]
     Dispatch(#[from] DispatchError),
+    /// What is to be told cannot be found or kept.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
     /// A run cannot be asked to stop.
     #[error(transparent)]
     Stop(#[from] StopError),
@@ -132,11 +136,12 @@ impl CliError {
             | Self::Worker(_)
             | Self::Setup { .. } => Exit::Infrastructure,
             Self::Project(_)
+            | Self::Outbox(OutboxError::NotFound { .. } | OutboxError::Ambiguous { .. })
             | Self::Stop(StopError::Elsewhere { .. } | StopError::Unknown { .. })
             | Self::Dispatch(DispatchError::Project(_) | DispatchError::Queue(QueueError::Busy { .. })) => {
                 Exit::Usage
             }
-            Self::Dispatch(_) | Self::Stop(_) => Exit::Infrastructure,
+            Self::Dispatch(_) | Self::Stop(_) | Self::Outbox(_) => Exit::Infrastructure,
             Self::Engine(error) => error.kind().into(),
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound
@@ -157,10 +162,14 @@ impl CliError {
             Self::Dispatch(DispatchError::Queue(error)) => error.hint().map(str::to_owned),
             Self::Dispatch(DispatchError::Project(error)) => error.hint(),
             Self::Stop(error) => error.hint(),
+            Self::Outbox(OutboxError::NotFound { .. } | OutboxError::Ambiguous { .. }) => {
+                Some("`tidemill outbox list` shows them".to_owned())
+            }
             Self::Dvc(_)
             | Self::Pipeline(_)
             | Self::File { .. }
             | Self::Dispatch(_)
+            | Self::Outbox(_)
             | Self::NotStarted { .. }
             | Self::Page(_)
             | Self::Output(_)

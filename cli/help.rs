@@ -54,6 +54,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
         &[
             "models",
             "triggers",
+            "outbox",
             "cache",
             "push",
             "pull",

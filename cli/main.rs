@@ -89,6 +89,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit, CliError> {
         Command::Daemon(args) => command::daemon::run(context, args),
         Command::Tick(args) => command::tick::run(context, args),
         Command::Triggers(args) => command::triggers::run(context, args),
+        Command::Outbox(args) => command::outbox::run(context, args),
         Command::Plan(args) => command::plan::run(context, args),
         Command::Status(args) => command::status::run(context, args),
         Command::Attach(args) => command::attach::run(context, args),

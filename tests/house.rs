@@ -4,11 +4,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates; each may depend on those before it only. The root package is the command line.
-const CRATES: [&str; 8] =
-    ["cache", "cache/store", "engine/executors", "engine/triggers", "engine", "steps", "server", "."];
+const CRATES: [&str; 9] = [
+    "cache",
+    "cache/store",
+    "engine/executors",
+    "engine/notify",
+    "engine/triggers",
+    "engine",
+    "steps",
+    "server",
+    ".",
+];
 
 /// The rooms of the engine; each may know those before it only. First the vocabulary, then the way of the data.
-const ROOMS: [&str; 41] = [
+const ROOMS: [&str; 46] = [
+    "words",
     "few",
     "keep",
     "sandbox",
@@ -22,10 +32,13 @@ const ROOMS: [&str; 41] = [
     "effects",
     "repeats",
     "registry",
+    "happened",
     "record",
     "error",
     "withdrawn",
     "policy",
+    "secret",
+    "sink",
     "executors",
     "spec",
     "graph",
@@ -44,6 +57,7 @@ const ROOMS: [&str; 41] = [
     "repair",
     "garbage",
     "run",
+    "outbox",
     "trigger",
     "debug",
     "repeat",

@@ -28,6 +28,7 @@ mod explain;
 mod going_back;
 mod large_pipeline;
 mod nothing_changed;
+mod notifying;
 mod object_stores;
 mod odd_inputs;
 mod odd_outputs;

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::diabetes;
 use crate::support::Project;
 
 /// Two pipelines: one makes features of a folder, the other trains on what it published.
@@ -136,6 +137,59 @@ fn triggers_are_listed_with_their_next_times() {
     assert_eq!(next.lines().count(), 4, "{next}");
     assert!(next.lines().skip(1).all(|line| line.contains(" 03:00 CE")), "{next}");
     project.tidemill(&["triggers", "next", "after"]).exits(2).says("has no schedule");
+}
+
+#[test]
+fn a_new_version_and_each_move_of_an_alias_lead_to_a_run() {
+    let project = diabetes::project();
+    let report = r#"
+[pipeline]
+name = "report"
+
+[params]
+version = 0
+alias = "none"
+
+[steps.write]
+run = "echo ${params.alias} ${params.version} > ${outputs.out}"
+outputs.out = { path = "out", publish = "report.txt" }
+
+[[triggers]]
+name = "registered"
+model = "diabetes"
+params = { version = "${event.data.version}" }
+
+[[triggers]]
+name = "promoted"
+model = "diabetes@champion"
+params = { version = "${event.data.version}", alias = "${event.data.alias}" }
+"#;
+    project.file("report.pipeline.toml", report);
+    project.tidemill(&["tick"]).ok().says("nothing was due");
+    let reported = || {
+        let mut runs = runs(&project);
+        runs.retain(|run| run.starts_with("report"));
+        runs
+    };
+    // The first version of all is news too: there was none when it was looked first.
+    project.run(&[&["diabetes"], &diabetes::A_LITTLE_WORSE[..]].concat()).ok();
+    project.tidemill(&["tick"]).ok();
+    let mut once = reported();
+    once.sort();
+    assert_eq!(once, ["report model promoted succeeded", "report model registered succeeded"]);
+    project.tidemill(&["tick"]).ok().says("nothing was due");
+    // A better one is registered and becomes the champion; then a person goes back.
+    project.run(&["diabetes"]).ok();
+    project.tidemill(&["tick"]).ok();
+    assert_eq!(reported().len(), 4);
+    project.tidemill(&["models", "rollback", "diabetes"]).ok();
+    project.tidemill(&["tick"]).ok();
+    assert_eq!(reported()[4..], ["report model promoted succeeded"]);
+    assert_eq!(project.read("report.txt"), "champion 1\n");
+    let log = project.tidemill(&["triggers", "log"]).ok().stdout;
+    for id in ["tidemill.model.registered diabetes/2", "tidemill.model.moved diabetes@champion/3"] {
+        assert!(log.contains(id), "{id}: {log}");
+    }
 }
 
 #[test]

@@ -226,7 +226,7 @@ fn settling_in() {
     "#);
     answers!(project, "man pages", @r#"
     $ tidemill man pages
-    pages: 62 pages
+    pages: 66 pages
     -- exit code 0
     "#);
     answers!(project, "schema -o pipeline.schema.json", @r#"

@@ -26,7 +26,7 @@ use crate::exit::Exit;
 use crate::help::examples;
 use crate::runtime;
 use crate::ui::sink::Ui;
-use crate::ui::triggering;
+use crate::ui::{telling, triggering};
 
 /// Answer the triggers of projects, and requests over HTTP, until a signal.
 ///
@@ -190,6 +190,14 @@ impl Daemon<'_> {
             let dispatcher =
                 Dispatcher::open(project.clone(), Options { limit: self.args.runs.get() }, tell)?;
             dispatchers.spawn(dispatch(dispatcher, questions, stopping.clone()));
+            let shown = if self.projects.len() > 1 { name.as_str() } else { "" };
+            let mut stopping = stopping.clone();
+            dispatchers.spawn(trigger::tell(
+                project.clone(),
+                telling::listener(self.ui, shown, true),
+                // Who could give the order has gone: that is one too.
+                async move { drop(stopping.wait_for(|stop| *stop).await) },
+            ));
             served.insert(name.clone(), Served::new(project.clone(), asks));
         }
         self.tell_place(address)?;

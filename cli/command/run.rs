@@ -7,9 +7,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use tidemill_engine::event::Subscriber;
 use tidemill_engine::graph::Graph;
 use tidemill_engine::name::RunId;
+use tidemill_engine::outbox;
 use tidemill_engine::trigger::Arrival;
 use tidemill_engine::{Cancellation, Project, RunOptions, RunSummary};
 
+use super::tell_run::{self, Failure};
 use super::{detach, plan};
 use crate::args::{Output, PaceArgs, PipelineArgs, SelectionArgs};
 use crate::context::Context;
@@ -116,18 +118,21 @@ pub(super) fn output(context: &Context, wanted: Option<Output>) -> Result<Output
     }
 }
 
-/// The project and its pipeline. Who answers triggers says which project it is: the folder that it starts this in.
-fn load(context: &Context, args: &Args) -> Result<(Project, Graph), CliError> {
+/// The project and the file of its pipeline. Who answers triggers says which project it is: the folder that it starts this in.
+fn place(context: &Context, args: &Args) -> Result<(Project, Utf8PathBuf), CliError> {
     let (Some(_), Some(file)) = (&args.arrival, &args.pipeline.pipeline) else {
-        return context.load(&args.pipeline);
+        return context.place(&args.pipeline);
     };
-    let project = context.project_at(context.folder.clone())?;
-    let graph = context.load_at(&project, &context.folder.join(file), &args.pipeline)?;
-    Ok((project, graph))
+    Ok((context.project_at(context.folder.clone())?, context.folder.join(file)))
 }
 
 fn execute(context: &Context, args: &Args, output: Output) -> Result<Exit, CliError> {
-    let (project, graph) = load(context, args)?;
+    let (project, file) = place(context, args)?;
+    let told = Failure { context, project: &project, file: &file };
+    // Of what a trigger starts, the one that answers triggers tells.
+    let cause = Some(context.cause()).filter(|_| !args.dry_run && args.arrival.is_none());
+    let graph = context.load_at(&project, &file, &args.pipeline);
+    let graph = graph.inspect_err(|error| told.tell(cause, error))?;
     if args.dry_run {
         let selection = args.selection.selection();
         let shown = plan::Shown { jobs: args.pace.jobs, form: plan::Form::Folded };
@@ -139,17 +144,21 @@ fn execute(context: &Context, args: &Args, output: Output) -> Result<Exit, CliEr
     }
     let id = args.as_run.as_deref().map(RunId::new).transpose();
     let arrival = args.arrival.as_ref().map(|path| arrival(&context.folder.join(path))).transpose()?;
-    let cause = arrival.as_ref().map_or(context.cause(), |arrival| arrival.cause);
+    let started_by = arrival.as_ref().map_or(context.cause(), |arrival| arrival.cause);
     let options = RunOptions {
         id: id.map_err(|error| CliError::usage(error.to_string()))?,
         triggered: arrival.map(|arrival| arrival.triggered()),
-        ..args.pace.options(cause, &args.selection)
+        ..args.pace.options(started_by, &args.selection)
     };
-    let subscribers: Vec<Box<dyn Subscriber>> = progress(context, &graph, output).into_iter().collect();
+    let subscribers: Vec<Box<dyn Subscriber>> =
+        progress(context, &graph, output).into_iter().chain(outbox::subscriber(&project)).collect();
     let summary = runtime::with_signals(context.ui, |cancel: Cancellation| {
         tidemill_engine::run(&project, graph, options, subscribers, cancel)
-    })??;
-    tell(context, &args.pipeline, output, &summary)?;
+    })?;
+    let summary = summary.map_err(CliError::from).inspect_err(|error| told.tell(cause, error))?;
+    let shown = tell(context, &args.pipeline, output, &summary);
+    tell_run::ended(context, &project, &file, &summary.run);
+    shown?;
     Ok(summary.outcome.into())
 }
 

@@ -4,8 +4,10 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use serde_json::json;
+use tidemill_engine::Project;
 use tidemill_engine::event::Outcome;
 use tidemill_engine::execute::Urgency;
+use tidemill_engine::outbox;
 use tidemill_engine::trigger::{Dispatcher, Fate, Options, Ticked};
 
 use crate::context::Context;
@@ -14,11 +16,12 @@ use crate::exit::Exit;
 use crate::help::examples;
 use crate::runtime;
 use crate::ui::sink::Loudness;
-use crate::ui::triggering;
+use crate::ui::{Ui, telling, triggering};
 
 /// Answer the triggers that are due now, wait for their runs, and end: for machines that have a scheduler already.
 ///
-/// What is due is what came since the last tick: times of schedules, changes of what is read, models, runs of other pipelines. Called
+/// What is due is what came since the last tick: times of schedules, changes of what is read, models, runs of other pipelines; and what is
+/// to be told to people and programs. Called
 /// from cron, a systemd timer or a CI job; where a daemon runs there is nothing for it to do.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = examples![
@@ -40,10 +43,21 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let ui = context.ui;
     let options = Options { limit: args.runs.get() };
     let dispatcher =
-        Dispatcher::open(project, options, Arc::new(move |told| triggering::tell(ui, "", told)))?;
+        Dispatcher::open(project.clone(), options, Arc::new(move |told| triggering::tell(ui, "", told)))?;
+    let listener = telling::listener(ui, "", false);
     let (fates, interrupted) = runtime::with_signals(context.ui, |cancel| async move {
+        // What waits to be told does not wait for the runs, nor they for it.
+        let both = async {
+            let stop = cancel.at_least(Urgency::Terminate);
+            let (fates, ()) = tokio::join!(dispatcher.tick(stop), tell_waiting(ui, &project, &listener));
+            tokio::select! {
+                () = tell_waiting(ui, &project, &listener) => {}
+                () = cancel.at_least(Urgency::Terminate) => {}
+            }
+            fates
+        };
         let fates = tokio::select! {
-            fates = dispatcher.tick(cancel.at_least(Urgency::Terminate)) => fates,
+            fates = both => fates,
             // Its runs have been told to stop; whoever comes next sees how they ended.
             () = cancel.at_least(Urgency::Kill) => Ok(Ticked::default()),
         };
@@ -62,6 +76,17 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         Exit::Done if mistakes > 0 => Exit::Usage,
         exit => exit,
     })
+}
+
+/// Tells people and programs what waits for them. That it cannot be told is no failure of the tick.
+async fn tell_waiting(ui: Ui, project: &Project, listener: &outbox::Listener) {
+    let told = match outbox::look(project) {
+        Ok(()) => outbox::deliver(project, None, listener).await.map(drop),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = told {
+        ui.tell(&format!("warning: not all is told that waits: {error}\n"));
+    }
 }
 
 /// The worst that happened.

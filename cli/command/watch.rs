@@ -6,10 +6,11 @@ use camino::Utf8Path;
 use tidemill_engine::event::{Cause, Outcome};
 use tidemill_engine::execute::Urgency;
 use tidemill_engine::graph::Graph;
+use tidemill_engine::outbox;
 use tidemill_engine::trigger::{Hints, Means, OFTEN, Present, Reads};
 use tidemill_engine::{Cancellation, Project, RunSummary};
 
-use super::run;
+use super::{run, tell_run};
 use crate::args::{Output, PaceArgs, PipelineArgs, SelectionArgs};
 use crate::context::Context;
 use crate::error::CliError;
@@ -166,7 +167,8 @@ impl Watching<'_> {
         cancel: &Cancellation,
     ) -> Result<Option<RunSummary>, CliError> {
         let options = self.args.pace.options(Cause::Watch, &self.args.selection);
-        let subscribers = run::progress(self.context, &graph, self.output).into_iter().collect();
+        let progress = run::progress(self.context, &graph, self.output);
+        let subscribers = progress.into_iter().chain(outbox::subscriber(project)).collect();
         let own = Cancellation::new();
         let mut is_given_up = false;
         let summary = {
@@ -186,12 +188,20 @@ impl Watching<'_> {
                 }
             }
         };
+        let told = async {
+            tokio::select! {
+                () = tell_run::watched(self.context, project) => {}
+                () = cancel.at_least(Urgency::Terminate) => {}
+            }
+        };
         if is_given_up && summary.outcome == Outcome::Interrupted {
+            told.await;
             self.context.ui.tell("given up, for something changed\n");
             return Ok(None);
         }
-        run::tell(self.context, &self.args.pipeline, self.output, &summary)?;
-        Ok(Some(summary))
+        let shown = run::tell(self.context, &self.args.pipeline, self.output, &summary);
+        told.await;
+        shown.map(|()| Some(summary))
     }
 
     fn tell_means(&self, reads: &Reads, means: &Means) {

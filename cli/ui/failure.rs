@@ -1,11 +1,11 @@
 //! What a person needs after a failure: what happened, the end of the log, where the rest is, and what to do.
 
 use camino::Utf8Path;
-use tidemill_engine::failure::{Failure, InfraFailure, Memory, StepFailure};
+use tidemill_engine::failure::Failure;
 use tidemill_engine::record::{FailedStep, Recap, RunRecord};
 
 use super::style::{Paint, Tone};
-use super::text::{clean, clip, duration};
+use super::text::{clean, clip};
 use crate::args::ParamArgs;
 
 /// How many failures are told in full.
@@ -23,59 +23,7 @@ const NAMED: usize = 6;
 
 /// Why an attempt failed, in a few words.
 pub(crate) fn describe(failure: &Failure) -> String {
-    match failure {
-        Failure::Cancelled => "it was stopped".to_owned(),
-        Failure::Infrastructure(failure) => match failure {
-            InfraFailure::Storage { message } | InfraFailure::SupervisorLost { message } => message.clone(),
-            InfraFailure::Preempted { executor } => {
-                format!("it had to make room for another job on {executor}")
-            }
-            InfraFailure::Lost { executor, message } => format!("it was lost on {executor}: {message}"),
-            InfraFailure::NotTaken { executor, reason, .. } => {
-                format!("{executor} does not take it: {reason}")
-            }
-        },
-        Failure::Step(failure) => match failure {
-            StepFailure::OutOfMemory { of: Memory::System } => "it ran out of memory".to_owned(),
-            StepFailure::OutOfMemory { of: Memory::Gpu } => "it ran out of the memory of a GPU".to_owned(),
-            StepFailure::Exit { code } => format!("exit code {code}"),
-            StepFailure::Signal { signal } => format!("ended by {}", signal_name(*signal)),
-            StepFailure::TimedOut { seconds } => {
-                format!("it took longer than its timeout of {}", duration(seconds.saturating_mul(1000)))
-            }
-            StepFailure::OutputMissing { output, path } => {
-                format!("it ended without its output `{output}` ({path})")
-            }
-            StepFailure::OutputInvalid { output, reason } => {
-                format!("its output `{output}` cannot be kept: {reason}")
-            }
-            StepFailure::InputChanged { input, path } => {
-                format!("its input `{input}` ({path}) changed meanwhile, so the result was not kept")
-            }
-            StepFailure::InputQuarantined { input, reason } => {
-                let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-                format!("its input `{input}` was quarantined meanwhile{reason}, so the result was not kept")
-            }
-            StepFailure::NotStarted { reason } => format!("it could not be started: {reason}"),
-            StepFailure::TargetMoved { message } => message.clone(),
-        },
-    }
-}
-
-fn signal_name(signal: i32) -> String {
-    let name = match signal {
-        2 => "SIGINT",
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL, perhaps for lack of memory",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        15 => "SIGTERM",
-        _ => return format!("signal {signal}"),
-    };
-    format!("signal {signal} ({name})")
+    failure.words()
 }
 
 /// How a command like the one that failed is typed: its pipeline and the values of its parameters.
@@ -240,15 +188,5 @@ mod tests {
         assert!(text.lines().count() < 50, "{text}");
         assert!(text.contains("| line 12\n") && !text.contains("| line 11\n"), "{text}");
         assert!(text.contains("s9 failed: exit code 1\nand 40 more failures"), "{text}");
-    }
-
-    #[test]
-    fn every_failure_has_its_words() {
-        let signal = Failure::Step(StepFailure::Signal { signal: 11 });
-        assert_eq!(describe(&signal), "ended by signal 11 (SIGSEGV)");
-        let signal = Failure::Step(StepFailure::Signal { signal: 40 });
-        assert_eq!(describe(&signal), "ended by signal 40");
-        let late = Failure::Step(StepFailure::TimedOut { seconds: 120 });
-        assert_eq!(describe(&late), "it took longer than its timeout of 2 min");
     }
 }

@@ -33,6 +33,7 @@ pub(crate) mod sink;
 pub(crate) mod style;
 pub(crate) mod summary;
 pub(crate) mod table;
+pub(crate) mod telling;
 pub(crate) mod text;
 pub(crate) mod transfer;
 pub(crate) mod triggering;

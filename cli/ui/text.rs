@@ -3,18 +3,8 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-
-/// A duration, short: `420 ms`, `12.3 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
-pub(crate) fn duration(ms: u64) -> String {
-    let seconds = ms / 1000;
-    match seconds {
-        0 => format!("{ms} ms"),
-        1..60 => format!("{seconds}.{} s", ms % 1000 / 100),
-        60..3600 => two(seconds / 60, "min", seconds % 60, "s"),
-        3600..86_400 => two(seconds / 3600, "h", seconds % 3600 / 60, "min"),
-        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
-    }
-}
+pub(crate) use tidemill_engine::words::duration;
+use tidemill_engine::words::two;
 
 /// A duration that still grows, by the second: `12 s`, `3 min 20 s`.
 pub(crate) fn clock(ms: u64) -> String {
@@ -34,13 +24,6 @@ pub(crate) fn about(ms: u64) -> Option<String> {
         3_570_000..86_100_000 => two(round(600_000) / 6, "h", round(600_000) % 6 * 10, "min"),
         _ => two(round(3_600_000) / 24, "d", round(3_600_000) % 24, "h"),
     })
-}
-
-fn two(large: u64, large_unit: &str, small: u64, small_unit: &str) -> String {
-    match small {
-        0 => format!("{large} {large_unit}"),
-        _ => format!("{large} {large_unit} {small} {small_unit}"),
-    }
 }
 
 /// Bytes, short: `23.1 KiB`.

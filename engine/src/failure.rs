@@ -3,6 +3,8 @@
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
+use crate::words::duration;
+
 /// Why an attempt did not give a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
@@ -13,6 +15,72 @@ pub enum Failure {
     Infrastructure(InfraFailure),
     /// It was told to stop.
     Cancelled,
+}
+
+impl Failure {
+    /// Why, in a few words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Failure::Cancelled => "it was stopped".to_owned(),
+            Failure::Infrastructure(failure) => match failure {
+                InfraFailure::Storage { message } | InfraFailure::SupervisorLost { message } => {
+                    message.clone()
+                }
+                InfraFailure::Preempted { executor } => {
+                    format!("it had to make room for another job on {executor}")
+                }
+                InfraFailure::Lost { executor, message } => format!("it was lost on {executor}: {message}"),
+                InfraFailure::NotTaken { executor, reason, .. } => {
+                    format!("{executor} does not take it: {reason}")
+                }
+            },
+            Failure::Step(failure) => match failure {
+                StepFailure::OutOfMemory { of: Memory::System } => "it ran out of memory".to_owned(),
+                StepFailure::OutOfMemory { of: Memory::Gpu } => {
+                    "it ran out of the memory of a GPU".to_owned()
+                }
+                StepFailure::Exit { code } => format!("exit code {code}"),
+                StepFailure::Signal { signal } => format!("ended by {}", signal_name(*signal)),
+                StepFailure::TimedOut { seconds } => {
+                    format!("it took longer than its timeout of {}", duration(seconds.saturating_mul(1000)))
+                }
+                StepFailure::OutputMissing { output, path } => {
+                    format!("it ended without its output `{output}` ({path})")
+                }
+                StepFailure::OutputInvalid { output, reason } => {
+                    format!("its output `{output}` cannot be kept: {reason}")
+                }
+                StepFailure::InputChanged { input, path } => {
+                    format!("its input `{input}` ({path}) changed meanwhile, so the result was not kept")
+                }
+                StepFailure::InputQuarantined { input, reason } => {
+                    let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+                    format!(
+                        "its input `{input}` was quarantined meanwhile{reason}, so the result was not kept"
+                    )
+                }
+                StepFailure::NotStarted { reason } => format!("it could not be started: {reason}"),
+                StepFailure::TargetMoved { message } => message.clone(),
+            },
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        2 => "SIGINT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL, perhaps for lack of memory",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        _ => return format!("signal {signal}"),
+    };
+    format!("signal {signal} ({name})")
 }
 
 /// The step's own fault: running it again gives the same, unless the step itself is unsteady.
@@ -147,5 +215,20 @@ impl FailureReport {
     #[must_use]
     pub fn without_attempt(failure: Failure, hint: Option<String>) -> Self {
         Self { failure, tail: Vec::new(), log: None, folder: None, hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_its_words() {
+        let signal = Failure::Step(StepFailure::Signal { signal: 11 });
+        assert_eq!(signal.words(), "ended by signal 11 (SIGSEGV)");
+        let signal = Failure::Step(StepFailure::Signal { signal: 40 });
+        assert_eq!(signal.words(), "ended by signal 40");
+        let late = Failure::Step(StepFailure::TimedOut { seconds: 120 });
+        assert_eq!(late.words(), "it took longer than its timeout of 2 min");
     }
 }

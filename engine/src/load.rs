@@ -8,7 +8,7 @@ use tidemill_cache::Digest;
 use crate::graph::{self, Graph, Trigger};
 use crate::name::PipelineName;
 use crate::project::Project;
-use crate::spec::{Diagnostics, LoadRequest};
+use crate::spec::{self, Diagnostics, LoadRequest, Notify};
 
 /// What overrides the parameters of a pipeline.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +79,34 @@ pub fn triggers(project: &Project, file: &Utf8Path) -> Result<(PipelineName, Vec
     let request = LoadRequest { file, text: &text, set: &[], params_files: &[], catalog, executors };
     graph::read_triggers(&request).map_err(LoadError::Diagnostics)
 }
+
+/// Who is told of runs of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notified {
+    /// The name that the pipeline gives itself, if it has one.
+    pub pipeline: Option<PipelineName>,
+    /// Who is told, in the order of the file; without those of whom something is wrong.
+    pub notify: Vec<Notify>,
+}
+
+/// Who is told of runs of a pipeline. All else in its file may be wrong. None if it is no TOML.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn notify(file: &Utf8Path) -> Result<Option<Notified>, std::io::Error> {
+    let text = fs::read_to_string(file)?;
+    if !text.contains(NOTIFY) {
+        // Most pipelines tell nobody, and a large one takes long to read.
+        return Ok(Some(Notified { pipeline: None, notify: Vec::new() }));
+    }
+    Ok(spec::read_notify(&text).map(|(name, notify)| Notified {
+        pipeline: name.and_then(|name| PipelineName::new(&name).ok()),
+        notify,
+    }))
+}
+
+/// What is in the text of each file that tells somebody.
+const NOTIFY: &str = "notify";
 
 /// The name under which the graph of a request is put away: of all that it is made of, but for the text of the pipeline, which
 /// changes often, and what globs find. The program is part of it, since another one may expand in another way.

@@ -122,6 +122,8 @@ names! {
     ExecutorName;
     /// The name of a trigger.
     TriggerName;
+    /// The name of what tells somebody of runs.
+    NotifyName;
 }
 
 /// The id of a step in the expanded graph: its name, and its matrix values in brackets: `train[alpha=0.1,fold=1]`.

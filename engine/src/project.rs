@@ -15,6 +15,7 @@ use crate::interface::Catalog;
 use crate::name::PipelineName;
 use crate::policy::{CacheTable, Policy, parse_duration};
 use crate::sandbox::Sandbox;
+use crate::sink::{self, Sink, SinkTable};
 use crate::store::{ProjectStore, StoreTable};
 
 /// The file that marks the root of a project.
@@ -65,10 +66,14 @@ impl Project {
     /// # Errors
     /// If the state folder is named wrongly, cannot be made, or was written by a newer version.
     pub fn open(settings: Settings) -> Result<Self, EngineError> {
-        let ProjectFile { project: configured, cache: table, store, executors } = configured(&settings.root)?;
-        let executors = Executors::read(executors).map_err(|message| EngineError::ProjectFile {
+        let ProjectFile { project: configured, cache: table, store, executors, sinks } =
+            configured(&settings.root)?;
+        let wrong = |message: String| EngineError::ProjectFile {
             message: format!("{} cannot be used: {message}", settings.root.join(PROJECT_FILE)),
-        })?;
+        };
+        let executors = Executors::read(executors).map_err(wrong)?;
+        // They are read again when they are told something.
+        drop(sink::sinks(sinks).map_err(wrong)?);
         let named = match &settings.state {
             Some(state) => Some((state.clone(), "TIDEMILL_STATE")),
             None => configured.state.map(|state| (state, PROJECT_FILE)),
@@ -374,6 +379,8 @@ struct ProjectFile {
     store: StoreTable,
     #[serde(default)]
     executors: toml::Table,
+    #[serde(default)]
+    sinks: Vec<SinkTable>,
 }
 
 #[derive(Deserialize)]
@@ -435,6 +442,7 @@ fn read_project_file(root: &Utf8Path) -> Result<ProjectFile, ProjectError> {
 #[cfg(any(test, fuzzing))]
 pub(crate) fn try_project_file(text: &str) {
     if let Ok(file) = toml::from_str::<ProjectFile>(text) {
+        drop(sink::sinks(file.sinks));
         let _ = (file.cache.policy(), file.store.open(&BTreeMap::new(), Utf8Path::new("/nowhere")));
     }
 }
@@ -522,6 +530,15 @@ pub fn pipelines(root: &Utf8Path) -> Result<Vec<(String, Utf8PathBuf)>, ProjectE
     found.sort();
     found.dedup();
     Ok(found)
+}
+
+/// The programs that are told what happens in a project.
+///
+/// # Errors
+/// If the project file is wrong.
+pub fn sinks(root: &Utf8Path) -> Result<Vec<Sink>, ProjectError> {
+    let wrong = |message| ProjectError::ProjectFile { path: root.join(PROJECT_FILE), message };
+    sink::sinks(read_project_file(root)?.sinks).map_err(wrong)
 }
 
 /// The globs that the pipeline files of a project match, relative to its root.

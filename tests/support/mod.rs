@@ -9,6 +9,8 @@ mod gpus;
 pub(crate) mod http;
 mod processes;
 mod project;
+#[path = "../../engine/notify/tests/support/receiver.rs"]
+mod receiver;
 mod stores;
 mod terminal;
 mod wait;
@@ -19,6 +21,7 @@ pub(crate) use faults::Faults;
 pub(crate) use http::ask;
 pub(crate) use processes::{Started, children_of, kill_with_descendants, processes_of, signal};
 pub(crate) use project::Project;
+pub(crate) use receiver::{Receiver, Script};
 pub(crate) use stores::ObjectStore;
 pub(crate) use terminal::Terminal;
 pub(crate) use wait::{until, until_equal};

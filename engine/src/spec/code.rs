@@ -80,6 +80,8 @@ codes! {
     NoSteps = "no-steps",
     /// The field belongs to the language, and this version does not do it yet.
     NotAvailableYet = "not-available-yet",
+    /// Who is to be told of runs, or how, cannot be.
+    Notify = "notify",
     /// A value holds a NUL character, which no command line can carry.
     Nul = "nul",
     /// A number is out of range.

@@ -2,6 +2,8 @@
 //!
 //! The check of a file and the JSON Schema are both read from here, so they cannot differ.
 
+pub(super) use super::told::NOTIFY;
+
 /// What a value may be.
 #[derive(Debug)]
 pub(crate) enum Shape {
@@ -49,11 +51,21 @@ pub(crate) struct Field {
     pub(crate) example: &'static str,
 }
 
-const fn field(name: &'static str, shape: Shape, doc: &'static str, example: &'static str) -> Field {
+pub(super) const fn field(
+    name: &'static str,
+    shape: Shape,
+    doc: &'static str,
+    example: &'static str,
+) -> Field {
     Field { name, shape, required: false, doc, example }
 }
 
-const fn required(name: &'static str, shape: Shape, doc: &'static str, example: &'static str) -> Field {
+pub(super) const fn required(
+    name: &'static str,
+    shape: Shape,
+    doc: &'static str,
+    example: &'static str,
+) -> Field {
     Field { name, shape, required: true, doc, example }
 }
 
@@ -81,6 +93,16 @@ pub(crate) const CATCH_UPS: &[&str] = &["one", "none", "all"];
 
 /// Who sends webhooks, by how they are signed.
 pub(crate) const SENDERS: &[&str] = &["github", "gitlab", "standard"];
+
+/// What is told of runs.
+pub(crate) const NEWS: &[&str] = &["failure", "refused", "recovery", "success", "cancelled"];
+
+/// What starts runs.
+pub(crate) const CAUSES: &[&str] =
+    &["command", "ci", "watch", "schedule", "event", "model", "run", "request"];
+
+/// How the way to a mail server is kept from being read.
+pub(crate) const ENCRYPTIONS: &[&str] = &["starttls", "tls", "none"];
 
 /// How a run can end for a trigger.
 pub(crate) const ENDS: &[&str] = &["succeeded", "failed"];
@@ -114,6 +136,12 @@ pub(crate) static PIPELINE_FILE: &[Field] = &[
         Shape::List(&Shape::Table(TRIGGER)),
         "What starts runs of the pipeline by itself, for `tidemill daemon` and `tidemill tick`.",
         "[[triggers]]\nname = \"nightly\"\ncron = \"0 3 * * *\"",
+    ),
+    field(
+        "notify",
+        Shape::List(&Shape::Table(NOTIFY)),
+        "Who is told how runs of the pipeline ended: by mail, by a webhook, in Slack.",
+        "[[notify]]\nname = \"ops\"\nslack = { url = \"SLACK_URL\" }",
     ),
 ];
 
@@ -418,7 +446,7 @@ static RESOURCES: &[Field] = &[
 ];
 
 /// A text, or several.
-const ONE_OR_TEXTS: Shape = Shape::OneOf(&[Shape::Text, TEXTS]);
+pub(super) const ONE_OR_TEXTS: Shape = Shape::OneOf(&[Shape::Text, TEXTS]);
 
 static TRIGGER: &[Field] = &[
     required("name", Shape::Text, "Its name, unique in the pipeline.", "name = \"nightly\""),

@@ -12,6 +12,7 @@ mod input;
 mod later;
 mod manual;
 mod model;
+mod notify;
 mod output;
 mod params;
 mod parts;
@@ -25,6 +26,7 @@ mod source;
 mod step;
 mod syntax;
 mod template;
+mod told;
 mod tree;
 mod trigger;
 mod value;
@@ -34,6 +36,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Report};
 pub use manual::{Example, Explained, code_named, explained};
+pub use notify::{News, Notify, To};
 pub use schema::{schema, schema_for};
 
 pub(crate) use crate::suggest::nearest;
@@ -42,6 +45,9 @@ pub(crate) use model::{
     ActionSpec, ArtifactSpec, AxisSpec, AxisValues, Filling, FillingKind, InputSpec, OnSpec, Placed,
     SourceSpec, Spec, StepSpec, TriggerSpec, WebhookSpec,
 };
+#[cfg(test)]
+pub(crate) use notify::NAMES;
+pub(crate) use notify::read_notify;
 pub(crate) use read::{LARGEST, read};
 pub(crate) use shape::is_variable;
 pub(crate) use shell::quote;

@@ -17,7 +17,7 @@ use super::parts::parts;
 use super::reference::{Names, StepNames};
 use super::step::StepReader;
 use super::tree::{self, Entry, Kind, Node};
-use super::{LoadRequest, shape, suggest, trigger};
+use super::{LoadRequest, notify, shape, suggest, trigger};
 
 /// Larger files are refused.
 pub(crate) const LARGEST: usize = 64 * 1024 * 1024;
@@ -44,6 +44,8 @@ pub(crate) fn read<'a>(request: &LoadRequest<'a>, problems: &mut Problems) -> Op
     let reader = StepReader { names: &names, request, environments: &environments };
     let steps = steps.iter().filter_map(|entry| reader.step(entry, problems)).collect();
     let pipeline = tree.get("pipeline");
+    // It is read for its mistakes: who tells reads it by itself.
+    drop(notify::notify(tree.get("notify"), request.text, problems));
     Some(Spec {
         name: pipeline.and_then(|pipeline| pipeline_name(pipeline, problems)),
         description: pipeline.and_then(|table| table.get("description")?.text().map(str::to_owned)),

@@ -9,6 +9,7 @@ mod reads;
 mod sources;
 mod spool;
 mod starting;
+mod telling;
 mod timer;
 mod watching;
 
@@ -22,3 +23,4 @@ pub use queue::{
 };
 pub use reads::{Present, Reads};
 pub use spool::{Order, leave};
+pub use telling::tell;

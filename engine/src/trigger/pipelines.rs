@@ -1,4 +1,5 @@
-//! The pipelines of a project with their triggers, as their files are now. A file that has a mistake keeps the triggers that it had.
+//! The pipelines of a project with their triggers and with who is told of their runs, as their files are now. A file that has a mistake keeps
+//! what it had.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +13,7 @@ use crate::graph::{EventMatch, On, Trigger, Webhook};
 use crate::load::{self, LoadError};
 use crate::name::PipelineName;
 use crate::project::{self, Project, ProjectError};
+use crate::spec::Notify;
 
 /// A pipeline and what starts it.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub struct Pipeline {
     pub path: Utf8PathBuf,
     /// Its triggers, in the order of the file.
     pub triggers: Vec<Trigger>,
+    /// Who is told of its runs.
+    pub notify: Vec<Notify>,
     /// Why its file cannot be used as it is now.
     pub mistake: Option<String>,
     /// The digest of its text.
@@ -51,12 +55,16 @@ impl Pipelines {
                 of.insert(file, known.clone());
                 continue;
             }
+            let notify = match load::notify(&path) {
+                Ok(Some(found)) => found.notify,
+                Ok(None) | Err(_) => known.map(|known| known.notify.clone()).unwrap_or_default(),
+            };
             let pipeline = match load::triggers(project, &path) {
-                Ok((name, triggers)) => Pipeline { name, path, triggers, mistake: None, text },
+                Ok((name, triggers)) => Pipeline { name, path, triggers, notify, mistake: None, text },
                 Err(error) => {
                     let triggers = known.map(|known| known.triggers.clone()).unwrap_or_default();
                     let Ok(name) = PipelineName::new(&name) else { continue };
-                    Pipeline { name, path, triggers, mistake: Some(words(&error)), text }
+                    Pipeline { name, path, triggers, notify, mistake: Some(words(&error)), text }
                 }
             };
             of.insert(file, pipeline);
@@ -97,6 +105,12 @@ impl Pipelines {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<(&str, &Pipeline)> {
         self.iter().find(|(file, pipeline)| *file == name || pipeline.name.as_str() == name)
+    }
+
+    /// The pipeline in this file, relative to the project.
+    #[must_use]
+    pub(super) fn of(&self, file: &str) -> Option<&Pipeline> {
+        self.of.get(file)
     }
 
     /// How an arrival is treated.

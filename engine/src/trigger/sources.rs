@@ -1,8 +1,6 @@
 //! What arrives by itself: times that came, versions that were registered, aliases that were moved, runs that ended. Each source remembers by a
 //! mark how far it was looked, and the mark is written with what arrived, so that nothing comes twice and nothing is passed over.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 use tidemill_triggers::{Missed, jitter, missed};
@@ -11,7 +9,8 @@ use super::pipelines::{Pipeline, Pipelines};
 use super::queue::{Arrival, ArrivalId, Marks, State};
 use crate::event::{Cause, Outcome};
 use crate::graph::{Lacking, On, Trigger};
-use crate::name::{AliasName, ModelName, PipelineName, RunId};
+use crate::happened::{self, Happened};
+use crate::name::{AliasName, PipelineName, RunId};
 use crate::registry::{Registry, RegistryError};
 
 /// What came, and what is remembered of it.
@@ -23,29 +22,6 @@ pub(super) struct Came {
     pub(super) skipped: Vec<(String, u64)>,
     /// What an event lacks, by trigger: it leads to no run.
     pub(super) lacking: Vec<(String, Lacking)>,
-}
-
-/// An event as a value: the attributes of a CloudEvent.
-#[derive(Debug, Clone)]
-pub(super) struct Happened {
-    pub(super) id: String,
-    pub(super) source: String,
-    pub(super) kind: &'static str,
-    pub(super) subject: Option<String>,
-    pub(super) time: Timestamp,
-    pub(super) data: Json,
-}
-
-impl Happened {
-    fn event(&self) -> Json {
-        let mut event = json!({
-            "specversion": "1.0", "id": self.id, "source": self.source, "type": self.kind, "time": self.time, "data": self.data,
-        });
-        if let Some(subject) = &self.subject {
-            event["subject"] = json!(subject);
-        }
-        event
-    }
 }
 
 /// The arrival of an event for a trigger.
@@ -197,8 +173,8 @@ pub(super) fn registered(
         let On::Model(model, alias) = &trigger.on else { continue };
         let mark = mark_of(file, trigger);
         let all = match alias {
-            None => versions(registry, model)?,
-            Some(alias) => moves(registry, model, alias)?,
+            None => happened::versions(registry, model)?,
+            Some(alias) => happened::moves(registry, model, alias)?,
         };
         let newest = all.keys().next_back().copied().unwrap_or(0);
         let Some(seen) = state.mark(&mark).and_then(|mark| mark.parse::<u64>().ok()) else {
@@ -213,46 +189,6 @@ pub(super) fn registered(
         }
     }
     Ok(came)
-}
-
-fn versions(registry: &Registry, model: &ModelName) -> Result<BTreeMap<u64, Happened>, RegistryError> {
-    let versions = registry.versions(model)?.into_iter().map(|version| {
-        let happened = Happened {
-            id: format!("{model}/{}", version.version),
-            source: format!("/models/{model}"),
-            kind: "tidemill.model.registered",
-            subject: Some(model.to_string()),
-            time: version.created,
-            data: json!({
-                "model": model, "version": version.version, "run": version.about.run, "pipeline": version.about.pipeline,
-                "metrics": version.about.metrics,
-            }),
-        };
-        (version.version, happened)
-    });
-    Ok(versions.collect())
-}
-
-fn moves(
-    registry: &Registry,
-    model: &ModelName,
-    alias: &AliasName,
-) -> Result<BTreeMap<u64, Happened>, RegistryError> {
-    let moves = registry.alias_moves(model, alias)?.into_iter().zip(1..).map(|(moved, number)| {
-        let happened = Happened {
-            id: format!("{model}@{alias}/{number}"),
-            source: format!("/models/{model}"),
-            kind: "tidemill.model.moved",
-            subject: Some(format!("{model}@{alias}")),
-            time: moved.at,
-            data: json!({
-                "model": model, "alias": alias, "version": moved.version, "from": moved.from, "rollback": moved.rollback,
-                "by": moved.by, "why": moved.why,
-            }),
-        };
-        (number, happened)
-    });
-    Ok(moves.collect())
 }
 
 /// What the end of a run leads to: of which pipeline, how, and when.
@@ -276,18 +212,7 @@ pub(super) fn ended(
         if since.is_none_or(|since| at < since) {
             continue;
         }
-        let happened = Happened {
-            id: run.to_string(),
-            source: format!("/pipelines/{pipeline}"),
-            kind: if outcome == Outcome::Succeeded {
-                "tidemill.run.succeeded"
-            } else {
-                "tidemill.run.failed"
-            },
-            subject: Some(pipeline.to_string()),
-            time: at,
-            data: json!({ "run": run, "pipeline": pipeline, "outcome": outcome }),
-        };
+        let happened = happened::run_ended(run, pipeline, outcome, at);
         came.take((file, own), trigger, Cause::Run, &happened, now);
     }
     came

@@ -330,6 +330,9 @@ impl Dispatcher {
 
     fn settle(&mut self, fates: Vec<(ArrivalId, Fate)>) -> Result<(), DispatchError> {
         let ids: Vec<ArrivalId> = fates.iter().map(|(id, _)| *id).collect();
+        for (id, fate) in &fates {
+            self.tell_failed(*id, fate);
+        }
         self.queue.settled(fates, Timestamp::now())?;
         for settled in self.queue.state().recent().take(ids.len()).collect::<Vec<_>>().into_iter().rev() {
             (self.tell)(&Told::Settled(settled));

@@ -3,11 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
+use super::Dispatcher;
 use crate::graph::Lacking;
-use crate::name::RunId;
+use crate::name::{RunId, TriggerName};
+use crate::outbox::{self, OutboxError};
 use crate::project::ProjectError;
 use crate::trigger::pipelines::Pipelines;
-use crate::trigger::queue::{Arrival, QueueError, Settled};
+use crate::trigger::queue::{Arrival, ArrivalId, Fate, QueueError, Settled};
 
 /// What happens.
 #[derive(Debug)]
@@ -62,6 +64,36 @@ pub enum Told<'a> {
     Settled(&'a Settled),
 }
 
+impl Dispatcher {
+    /// Has people told of an arrival whose run was lost, or could not begin: no run tells of that itself. It is written before it is noted
+    /// what became of the arrival, so that it is not passed over.
+    pub(super) fn tell_failed(&self, id: ArrivalId, fate: &Fate) {
+        let (run, why) = match fate {
+            Fate::Lost { run } => (Some(run), None),
+            Fate::NotBegun { reason } => (None, Some(reason.as_str())),
+            Fate::Ended { .. } | Fate::Dropped { .. } => return,
+        };
+        let state = self.queue.state();
+        let running = state.running().map(|running| &running.arrival);
+        let mut arrivals = running.chain(state.waiting().map(|waiting| &waiting.arrival));
+        let Some(arrival) = arrivals.find(|arrival| arrival.id == id) else { return };
+        let Some(pipeline) = self.pipelines.of(&arrival.file) else { return };
+        let key = run.map_or_else(|| id.to_string(), ToString::to_string);
+        let failed = outbox::Failed {
+            file: &arrival.file,
+            pipeline: &pipeline.name,
+            cause: arrival.cause,
+            trigger: arrival.trigger.as_ref().map(TriggerName::as_str),
+            run,
+            why,
+            key: &key,
+        };
+        if let Err(error) = outbox::failed(&self.project, &pipeline.notify, failed) {
+            tracing::error!(%error, file = arrival.file, "nobody is told that its run was lost or could not begin");
+        }
+    }
+}
+
 /// Who listens.
 pub type Listener = Arc<dyn Fn(&Told<'_>) + Send + Sync>;
 
@@ -77,6 +109,9 @@ pub enum DispatchError {
     /// What others leave cannot be read.
     #[error("cannot read what was left below the state folder")]
     Spool(#[source] io::Error),
+    /// What is to be told cannot be kept.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
     /// There is no timer.
     #[error("no timer can be had")]
     Timer(#[source] io::Error),
