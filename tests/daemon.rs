@@ -167,10 +167,19 @@ fn runs_are_asked_for_followed_and_cancelled_over_http() {
     assert_eq!((cancelled.status, &cancelled.json()["was_alive"]), (202, &json!(true)));
     daemon.until_quiet();
     assert_eq!(daemon.get(&arrival)["settled"]["outcome"], "interrupted");
-    // What its file says wrongly is told with the run that could not begin.
-    let asked =
-        daemon.post("projects/project/runs", &json!({ "pipeline": "months", "params": { "month": "May" } }));
-    let arrival = format!("projects/project/arrivals/{}", asked.json()["arrival"].as_str().unwrap());
+    // A value that no run could take is refused; what an event brings is told with the run that could not begin.
+    for (params, told) in [
+        (json!({ "month": "May" }), "the parameter `month` must be a whole number"),
+        (json!({ "mont": 5 }), "there is no parameter `mont`; did you mean `month`?"),
+    ] {
+        let wrong = daemon.post("projects/project/runs", &json!({ "pipeline": "months", "params": params }));
+        assert_eq!((wrong.status, wrong.json()["detail"].as_str()), (422, Some(told)));
+    }
+    let fired = daemon.post(
+        "projects/project/pipelines/months/triggers/arrived/fire",
+        &json!({ "data": { "month": "May" } }),
+    );
+    let arrival = format!("projects/project/arrivals/{}", fired.json()["arrival"].as_str().unwrap());
     daemon.until_quiet();
     let settled = daemon.get(&arrival);
     assert_eq!(settled["settled"]["fate"], "not-begun", "{settled}");

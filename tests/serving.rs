@@ -117,6 +117,35 @@ fn a_deployed_model_is_served_from_the_registry_alone() {
     assert_eq!(infer(&server.address, &server.token).0, 200);
 }
 
+#[test]
+fn a_daemon_serves_what_its_runs_deploy() {
+    let project = project();
+    let ready = project.outside("ready");
+    let arguments = ["daemon", "--port", "0", "--serve", "--ready-file", ready.to_str().unwrap()];
+    let mut started = project.start(&arguments);
+    let address = started.until("it listens", || fs::read_to_string(&ready).ok());
+    let token = |path: &str| project.read(path).trim().to_owned();
+    let (api, models) = (token(".tidemill/daemon/token"), token(".tidemill/serve/token"));
+    assert_eq!(infer(&address, &models).0, 404, "nothing is deployed");
+    let runs = "/api/v1/projects/project/runs";
+    let asked = ask(&address, runs, Some(&api), Some("{\"pipeline\": \"diabetes\"}"));
+    assert_eq!(asked.status, 202, "{asked:?}");
+    let answer = started.until("the model answers", || {
+        let (status, answer) = infer(&address, &models);
+        (status == 200).then_some(answer)
+    });
+    assert_eq!(answer["model_version"], "1", "{answer}");
+    // Who may ask a model may not ask the daemon, nor the other way round.
+    assert_eq!(ask(&address, runs, Some(&models), None).status, 401);
+    assert_eq!(infer(&address, &api).0, 401);
+    started.until("its run has ended", || {
+        let told = ask(&address, runs, Some(&api), None).json();
+        (told["runs"][0]["outcome"] == "succeeded").then_some(())
+    });
+    signal(started.pid(), Signal::TERM);
+    project.answer_of(started).ok();
+}
+
 /// The evaluation's predictions, asked for again by a client that others wrote: `tritonclient` in binary and in JSON form.
 #[test]
 fn a_client_of_the_protocol_gets_the_predictions_of_the_evaluation() {

@@ -101,6 +101,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     if let Some(Command::Token(args)) = &args.command {
         return daemon_token::run(context, args);
     }
+    trigger::take_small_pages();
     let (projects, state) = projects(context, args)?;
     let path = args.tokens.as_ref().map_or_else(|| state.join(TOKENS), |path| context.folder.join(path));
     let first = if args.tokens.is_none() { first_token(&state, &path)? } else { None };
@@ -221,7 +222,7 @@ impl Daemon<'_> {
         while let Some(ended) = dispatchers.join_next().await {
             outcome = outcome.and(ended.map_err(DispatchError::Task).and_then(|ended| ended));
         }
-        serving.await.map_err(DispatchError::Task)?.map_err(unserved)?;
+        serving.await.map_err(DispatchError::Task)?;
         outcome?;
         tokio::select! {
             () = end_runs(self.ui, &self.projects, self.args.on_stop) => {}

@@ -8,7 +8,7 @@ use tidemill_cache::Digest;
 use crate::graph::{self, Graph, Trigger};
 use crate::name::PipelineName;
 use crate::project::Project;
-use crate::spec::{self, Diagnostics, LoadRequest, Notify};
+use crate::spec::{self, Code, Diagnostics, LoadRequest, Notify};
 
 /// What overrides the parameters of a pipeline.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +79,29 @@ pub fn triggers(project: &Project, file: &Utf8Path) -> Result<(PipelineName, Vec
     let request = LoadRequest { file, text: &text, set: &[], params_files: &[], catalog, executors };
     graph::read_triggers(&request).map_err(LoadError::Diagnostics)
 }
+
+/// What is wrong with values for parameters of a pipeline, each in words: `params` is the text of a JSON object. Nothing is expanded, and what
+/// else may be wrong with the file is not said.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn check_params(project: &Project, file: &Utf8Path, params: String) -> Result<Vec<String>, LoadError> {
+    let read = fs::read_to_string(file);
+    let text = read.map_err(|source| LoadError::Read { path: file.to_owned(), source })?;
+    let (catalog, executors) = (project.catalog(), project.executors());
+    let given = [(Utf8PathBuf::from(GIVEN), params)];
+    let request = LoadRequest { file, text: &text, set: &[], params_files: &given, catalog, executors };
+    let Err(found) = graph::read_triggers(&request) else { return Ok(Vec::new()) };
+    let is_of_params = |code| matches!(code, Code::ParamsFile | Code::UnknownParameter | Code::ParameterType);
+    let words = found.items.into_iter().filter(|item| is_of_params(item.code)).map(|item| {
+        let message = item.message.trim_start_matches(GIVEN).trim_start_matches(": ").to_owned();
+        item.help.map_or(message.clone(), |help| format!("{message}; {help}"))
+    });
+    Ok(words.collect())
+}
+
+/// What stands for a file of parameters that is none.
+const GIVEN: &str = "params.json";
 
 /// Who is told of runs of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]

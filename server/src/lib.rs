@@ -9,6 +9,7 @@
 pub mod api;
 
 mod answer;
+mod connections;
 mod datatype;
 mod decode;
 mod encode;

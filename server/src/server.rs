@@ -10,8 +10,9 @@ use axum::Router;
 use camino::{Utf8Path, Utf8PathBuf};
 use tidemill_engine::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
+use crate::connections;
 use crate::endpoints::{Endpoints, LoadError, Loaded, ServeEvent};
 use crate::follow::{Follower, Following, Listener, inputs_of};
 use crate::metrics::Metrics;
@@ -129,30 +130,15 @@ impl Server {
     /// If the system refuses.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
         let Self { listener, shared, tell, following, .. } = self;
-        let (stopping, stopped) = oneshot::channel();
-        let serving = axum::serve(listener, routes::router(shared)).with_graceful_shutdown(async move {
+        let stop = async move {
             stop.await;
             tell(&ServeEvent::Stopping);
-            // Whoever waits for it has gone when the server ended by itself.
-            let _ = stopping.send(());
-        });
-        let deadline = async {
-            // An error means that the server ended by itself; then there is nothing to wait for.
-            if stopped.await.is_ok() {
-                tokio::time::sleep(LAST_ANSWERS).await;
-            } else {
-                std::future::pending::<()>().await;
-            }
         };
-        let ended = tokio::select! {
-            ended = serving => ended.map_err(ServeError::System),
-            () = deadline => Ok(()),
-        };
+        connections::answer(listener, routes::router(shared), stop, LAST_ANSWERS).await;
         // The thread is joined; it may be loading a model.
         tokio::task::spawn_blocking(move || drop(following))
             .await
-            .map_err(|error| ServeError::System(io::Error::other(error)))?;
-        ended
+            .map_err(|error| ServeError::System(io::Error::other(error)))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod dispatcher;
 mod hints;
+mod pages;
 mod pipelines;
 mod queue;
 mod reads;
@@ -17,6 +18,7 @@ pub use dispatcher::{
     Addressed, Ask, DispatchError, Dispatcher, Listener, Options, Received, Ticked, Told, View,
 };
 pub use hints::{Hints, Means, OFTEN};
+pub use pages::take_small_pages;
 pub use pipelines::{Pipeline, Pipelines, without_secret};
 pub use queue::{
     Arrival, ArrivalId, Dropped, Fate, Queue, QueueError, Running, Settled, State, Waiting, peek,

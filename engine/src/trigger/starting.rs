@@ -9,6 +9,7 @@ use std::process::Stdio;
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::process::{Child, Command};
 
+use super::pages::with_usual_pages;
 use super::queue::Arrival;
 use crate::event::Outcome;
 use crate::name::RunId;
@@ -48,7 +49,7 @@ pub(super) fn start(project: &Project, arrival: &Arrival, run: &RunId) -> io::Re
         command.args(["--params", params.as_str()]);
     }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
-    command.spawn()
+    with_usual_pages(|| command.spawn())
 }
 
 /// Removes what a run was given: its record has it.

@@ -196,7 +196,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         about: "Start a run. With the header Idempotency-Key, the same request again leads to the same run.",
         body: Body::Json(start_schema, true),
         answer: (202, Holds::Json),
-        others: &[400, 404, 413],
+        others: &[400, 404, 413, 422],
         handler: || post(runs::start),
         ..NOTHING
     },
@@ -276,7 +276,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         about: "Send a signed message to a trigger (GitHub, GitLab, Standard Webhooks).",
         body: Body::Signed,
         answer: (202, Holds::Json),
-        others: &[400, 413, 422],
+        others: &[400, 408, 413, 422],
         handler: || post(events::webhook).layer(DefaultBodyLimit::disable()),
         ..NOTHING
     },

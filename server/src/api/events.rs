@@ -1,9 +1,10 @@
 //! Events: CloudEvents from those who have a token, and webhooks from those who sign.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +25,10 @@ type Answer<T> = Result<T, Problem>;
 
 /// A signed message is larger only by mistake.
 const LARGEST_WEBHOOK: usize = 8 << 20;
+/// What is larger takes one of a few turns until it is there.
+const SMALL_WEBHOOK: u64 = 256 << 10;
+/// A signed message must have come within this time: nobody knows yet whose it is.
+const ARRIVES: Duration = Duration::from_secs(10);
 
 fn refused(error: &EventError) -> Problem {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
@@ -68,9 +73,18 @@ pub(super) async fn webhook(
     }
     let stranger = || Problem::new(StatusCode::UNAUTHORIZED, "the message is not signed as it must be");
     let (head, body) = request.into_parts();
-    let _turn = api.bodies.acquire().await.map_err(|error| Problem::internal(&error))?;
-    let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "a message has at most 8 MiB");
-    let body = to_bytes(body, LARGEST_WEBHOOK).await.map_err(|_| too_large())?;
+    let is_small = body.size_hint().upper().is_some_and(|size| size <= SMALL_WEBHOOK);
+    let body = async {
+        // Those that take their time keep no small ones waiting.
+        let _turn = match is_small {
+            true => None,
+            false => Some(api.bodies.acquire().await.map_err(|error| Problem::internal(&error))?),
+        };
+        let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "a message has at most 8 MiB");
+        to_bytes(body, LARGEST_WEBHOOK).await.map_err(|_| too_large())
+    };
+    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the message did not come in time");
+    let body = tokio::time::timeout(ARRIVES, body).await.map_err(late)??;
     let Some(served) = api.projects.get(&project) else { return Err(stranger()) };
     let (file, name, hook) = hook(served, &pipeline, &trigger).await?.ok_or_else(stranger)?;
     let Verified { event, replay_key, .. } =

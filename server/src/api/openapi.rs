@@ -166,11 +166,14 @@ fn responses(endpoint: &Endpoint) -> Value {
             401 => "No token, or one that is not known; or no signature that fits.",
             403 => "The token has not this scope.",
             404 => "There is no such thing.",
+            408 => "The message did not come in time.",
             409 => "It cannot be done from here.",
             410 => "It is not there any more.",
             413 => "The body is too large.",
             415 => "The form of the event is not known.",
-            422 => "The event lacks what the trigger takes from it.",
+            422 => {
+                "A parameter that there is not, a value of another type, or an event that lacks what the trigger takes from it."
+            }
             429 => "Too many requests.",
             _ => "Not now.",
         };

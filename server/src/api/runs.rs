@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tidemill_engine::load;
 use tidemill_engine::name::RunId;
 use tidemill_engine::record::{OfPipeline, Query as Question, RecordError, RunRecord, StopError};
 use tidemill_engine::trigger::Ask;
@@ -51,9 +52,27 @@ pub(super) async fn start(
         return Err(Problem::bad(format!("the parameter {name:?} cannot be null")));
     }
     let (file, pipeline) = served.pipeline(&pipeline).await?;
+    if !params.is_empty() {
+        served.check_params(&file, json!(params)).await?;
+    }
     let (key, by) = (key(&headers, &caller)?, caller.0.name.clone());
     let received = kept(served.ask(|reply| Ask::Run { pipeline, file, params, key, by, reply }).await?)?;
     Ok(accepted(&project, &received))
+}
+
+impl Served {
+    /// Refuses values that no parameter of a pipeline can take: its run would end before it begins.
+    async fn check_params(&self, file: &str, params: Value) -> Answer<()> {
+        let (project, file) = (self.project.clone(), self.project.root().join(file));
+        let wrong = spawn_blocking(move || load::check_params(&project, &file, params.to_string())).await;
+        match wrong.map_err(|error| Problem::internal(&error))? {
+            Ok(wrong) if !wrong.is_empty() => {
+                Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, wrong.join("; ")))
+            }
+            // A file that has gone in this moment is the dispatcher's.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
 }
 
 /// Which runs.

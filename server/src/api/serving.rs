@@ -8,6 +8,8 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::connections;
+
 /// How long requests that are being answered may take after the order to stop.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// How long an address may be taken before that is a mistake: a server that was just killed may have left it to a child
@@ -30,9 +32,6 @@ pub enum ApiError {
         #[source]
         source: io::Error,
     },
-    /// The system said no.
-    #[error("cannot serve")]
-    System(#[source] io::Error),
 }
 
 /// The order to stop: it turns true once.
@@ -58,24 +57,10 @@ pub async fn listen(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), 
 }
 
 /// Answers until the order to stop; what is being answered then has five seconds to end.
-///
-/// # Errors
-/// If the system refuses.
-pub async fn serve(listener: TcpListener, router: Router, stop: Stop) -> Result<(), ApiError> {
-    let ordered = |mut stop: Stop| async move {
-        // Who could give the order has gone: that is one too.
-        drop(stop.wait_for(|stop| *stop).await);
-    };
-    let (first, second) = (stop.clone(), stop);
-    let serving = axum::serve(listener, router).with_graceful_shutdown(ordered(first));
-    let deadline = async {
-        ordered(second).await;
-        tokio::time::sleep(LAST_ANSWERS).await;
-    };
-    tokio::select! {
-        ended = serving => ended.map_err(ApiError::System),
-        () = deadline => Ok(()),
-    }
+pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
+    // Who could give the order has gone: that is one too.
+    let ordered = async { drop(stop.wait_for(|stop| *stop).await) };
+    connections::answer(listener, router, ordered, LAST_ANSWERS).await;
 }
 
 #[cfg(test)]
