@@ -43,7 +43,13 @@ fn main() -> ExitCode {
         Some("warden") => tidemill_engine::process::warden_main(),
         Some("step") => command::step::main(arguments.next()),
         Some("worker") => command::worker::main().into(),
-        _ => for_people().into(),
+        first => {
+            if first == Some("daemon") {
+                // It waits for most of its life. Said wherever else it stands on the line, it is heard later.
+                tidemill_engine::trigger::take_small_pages();
+            }
+            for_people().into()
+        }
     }
 }
 
