@@ -184,6 +184,18 @@ fn runs_are_asked_for_followed_and_cancelled_over_http() {
     let settled = daemon.get(&arrival);
     assert_eq!(settled["settled"]["fate"], "not-begun", "{settled}");
     assert!(settled.to_string().contains("the parameter `month` must be a whole number"), "{settled}");
+    // While its project file has a mistake nothing of the project is told, and nothing is lost.
+    let triggers =
+        || http::ask(&daemon.address, "/api/v1/projects/project/triggers", Some(&daemon.token), None);
+    project.file("tidemill.toml", "[project");
+    let broken = triggers();
+    assert_eq!(
+        (broken.status, broken.body.contains("cannot be read as it is now")),
+        (503, true),
+        "{broken:?}"
+    );
+    project.file("tidemill.toml", "");
+    assert_eq!(triggers().status, 200);
     // The events of the run, its log and its outputs.
     project.outside_file("go", "");
     let asked =

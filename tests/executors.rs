@@ -172,6 +172,7 @@ fn a_run_in_the_background_is_watched_and_stopped() {
         log.contains("begun").then_some(())
     });
     // Who stops watching stops nothing.
+    watching.until_it_hears();
     signal(watching.pid(), Signal::INT);
     let answer = project.answer_of(watching).exits(130);
     assert!(answer.stderr.contains("goes on"), "{}", answer.stderr);

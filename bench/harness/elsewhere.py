@@ -17,6 +17,8 @@ COMMANDS = ["sbatch", "squeue", "scancel", "sacct", "scontrol"]
 SNAKEMAKE = ["--executor", "slurm", "--quiet", "all", "--nocolor", "--slurm-no-account", "--slurm-status-command", "squeue",
              "--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1", "--latency-wait", "30",
              "--default-resources", "slurm_partition=main", "runtime=10", "mem_mb=400", "disk_mb=100"]
+# After so many seconds without a further job by hand, those that are left are lost: nobody makes them again.
+LOST = 15
 # Where Slurm's commands look for their settings in a job of Snakemake, which passes on no variable of ours.
 SYSTEM = pathlib.Path("/etc/slurm/slurm.conf")
 
@@ -85,9 +87,16 @@ class Ways:
         begin, before = time.perf_counter(), os.times()
         subprocess.run(["sbatch", "--parsable", "--mem=100", f"--array=0-{count - 1}", "--output=/dev/null"], input=script, text=True,
                        cwd=place, check=True, stdout=subprocess.DEVNULL)
-        while sum(name.startswith("out.") for name in os.listdir(place)) < count:
+        done, last = 0, begin
+        while done < count:
             time.sleep(0.005)
-        wall, after = time.perf_counter() - begin, os.times()
+            before_it, done = done, sum(name.startswith("out.") for name in os.listdir(place))
+            if done > before_it:
+                last = time.perf_counter()
+            elif time.perf_counter() - last > LOST:
+                print(f"  Slurm has failed {count - done} of {count} jobs that were submitted by hand", flush=True)
+                break
+        wall, after = last - begin, os.times()
         return Run(wall, after.children_user + after.children_system - before.children_user - before.children_system, 0)
 
     def with_snakemake(self, count):

@@ -11,6 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use tidemill_notify::Secret;
+use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
 /// A command that takes longer has none.
@@ -102,8 +103,7 @@ impl SecretSource {
             },
             Self::File(path) => {
                 let path = folder.join(path);
-                let read = std::fs::read(&path);
-                read.map_err(|source| SecretError::File { path, source })?
+                beginning(&path).await.map_err(|source| SecretError::File { path, source })?
             }
             Self::Command(command) => printed(command, environment, folder).await?,
         };
@@ -116,6 +116,14 @@ impl SecretSource {
             Err(_) => Err(SecretError::NoText { what: "no text" }),
         }
     }
+}
+
+/// What is in a file, as far as it can be a secret. It may be a pipe that somebody still writes to.
+async fn beginning(path: &Utf8Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = tokio::fs::File::open(path).await?;
+    file.take(LONGEST as u64 + 1).read_to_end(&mut bytes).await?;
+    Ok(bytes)
 }
 
 /// What a command prints. What it says beside that is not told: it may hold what it prints.
@@ -237,6 +245,7 @@ mod tests {
         let folder = Utf8Path::from_path(folder.path()).unwrap();
         std::fs::write(folder.join("token"), "from a file\n").unwrap();
         std::fs::write(folder.join("empty"), " \n").unwrap();
+        std::fs::write(folder.join("long"), "x".repeat(LONGEST + 1)).unwrap();
         let path = std::env::var("PATH").unwrap();
         let environment =
             BTreeMap::from([("TOKEN".to_owned(), "from a variable".to_owned()), ("PATH".to_owned(), path)]);
@@ -250,6 +259,7 @@ mod tests {
         assert_eq!(read("env", "OTHER").await.unwrap_err(), "the variable OTHER is not set");
         assert!(read("file", "none").await.unwrap_err().contains("none: No such file"));
         assert_eq!(read("file", "empty").await.unwrap_err(), "what was found is empty");
+        assert_eq!(read("file", "long").await.unwrap_err(), "what was found is too long");
         let failed = read("command", "echo secret; echo secret >&2; exit 3").await.unwrap_err();
         assert_eq!(failed, "the command that prints it ended with exit code 3");
     }

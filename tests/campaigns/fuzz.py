@@ -25,6 +25,9 @@ PARSERS = {
     "stored_record": "a result in a store",
     "inference_request": "the body of a request to a model",
     "model": "a model file, read and run on a row",
+    "event": "a request with events",
+    "webhook": "a message to a webhook",
+    "schedule": "a schedule and its time zone",
 }
 # Seconds on the clock after which a round ends and the time of the processor is looked at.
 ROUND = 60

@@ -30,6 +30,17 @@ impl Started {
         kill_process_group(Pid::from_raw(self.pid()).unwrap(), signal).unwrap();
     }
 
+    /// Waits until an interrupt would be heard by the process, rather than end it.
+    pub(crate) fn until_it_hears(&mut self) {
+        let status = format!("/proc/{}/status", self.pid());
+        self.until("it hears signals", || {
+            let status = fs::read_to_string(&status).ok()?;
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+            let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
+            (caught >> (Signal::INT.as_raw() - 1) & 1 == 1).then_some(())
+        });
+    }
+
     /// Whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some())

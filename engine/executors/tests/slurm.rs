@@ -27,6 +27,7 @@ async fn it_keeps_its_promise() {
     programs::all(&cluster).await;
     several::all(&cluster).await;
     several::they_meet(&cluster).await;
+    places_in_line_are_told(&cluster).await;
 }
 
 /// The same, by its REST server: the shell knows no Slurm.
@@ -52,6 +53,7 @@ async fn it_keeps_its_promise_by_its_rest_server() {
     several::all(&cluster).await;
     several::they_meet(&cluster).await;
     gpus_are_asked_for(&cluster).await;
+    places_in_line_are_told(&cluster).await;
     let nowhere = of(&server, Some("nowhere")).unwrap().submit(&batch(vec![shell("true")])).await;
     assert!(
         matches!(&nowhere, Err(ExecutorError::Refused { reason, .. }) if reason.contains("partition")),
@@ -63,6 +65,35 @@ async fn it_keeps_its_promise_by_its_rest_server() {
     let gone = SlurmRest { address: "http://127.0.0.1:9".to_owned(), ..server };
     let asked = of(&gone, None).unwrap().status(&[batch(Vec::new()).id]).await;
     assert!(matches!(asked, Err(ExecutorError::Unreachable { .. })), "{asked:?}");
+}
+
+/// One job has all the cluster, and two wait for it.
+async fn places_in_line_are_told(cluster: &Slurm) {
+    let place = tempfile::tempdir().unwrap();
+    let go = place.path().join("go");
+    let script = format!("until [ -e {} ]; do sleep 0.1; done", go.display());
+    let resources = Resources { nodes: 2, cpus: 4, ..Resources::default() };
+    let mut tickets = Vec::new();
+    for _ in 0..3 {
+        let batch = Batch { resources: resources.clone(), ..batch(vec![shell(&script)]) };
+        cluster.submit(&batch).await.unwrap();
+        let ticket = batch.tickets().next().unwrap();
+        if tickets.is_empty() {
+            until(cluster, &ticket, |state| matches!(state, State::Running { .. })).await;
+        }
+        tickets.push(ticket);
+    }
+    for (ticket, place) in tickets[1..].iter().zip(["next in line", "fewer than 2 before it"]) {
+        let waits = |state: &State| match state {
+            State::Queued { reason } => reason.as_deref().is_some_and(|reason| reason.ends_with(place)),
+            _ => false,
+        };
+        until(cluster, ticket, waits).await;
+    }
+    std::fs::write(go, "").unwrap();
+    for ticket in &tickets {
+        assert_eq!(end(cluster, ticket).await, End::Exited { code: 0 });
+    }
 }
 
 async fn gpus_are_asked_for(cluster: &Slurm) {

@@ -3,6 +3,8 @@
 //! Nothing here waits, opens a file or speaks to anybody.
 
 pub mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod pattern;
 pub mod schedule;
 pub mod webhook;

@@ -54,7 +54,10 @@ impl Served {
             before.clone_from(&pipelines);
             Ok::<_, ProjectError>(pipelines)
         });
-        read.await.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))
+        read.await.map_err(|error| Problem::internal(&error))?.map_err(|error| {
+            tracing::error!(%error, project = %self.project.root(), "its project file or its folder cannot be read");
+            Problem::busy("the project cannot be read as it is now; the log of the daemon says why")
+        })
     }
 
     /// The file and the name of the pipeline that a text names.

@@ -2,7 +2,7 @@
 
 use super::parse::ENDS;
 use super::rest::Rest;
-use super::rest_words::Record;
+use super::rest_words::{Record, before};
 use super::script::NO_LOG;
 use super::{Slurm, SlurmSettings, parse};
 use crate::shell::{Printed, one_line};
@@ -37,8 +37,14 @@ impl Slurm {
     /// What becomes of batches.
     pub(super) async fn status_by(&self, rest: &Rest, batches: &[BatchId]) -> Result<States, ExecutorError> {
         // First Slurm, then the folders: what has ended in between has written down how.
-        let records = of(rest, batches).await?;
+        let all = rest.records().await?;
         let (mut ends, mut answer) = (Vec::new(), String::new());
+        for batch in batches {
+            if let Some(before) = before(batch.as_str(), &all) {
+                answer.push_str(&format!("queue|{batch}.0|{before}||\n"));
+            }
+        }
+        let records = only(rest, all, batches)?;
         for record in &records {
             let Record { state, nodes, reason, .. } = record;
             for ticket in record.tickets() {
@@ -95,7 +101,11 @@ impl Slurm {
 
 /// What Slurm says of batches.
 async fn of(rest: &Rest, batches: &[BatchId]) -> Result<Vec<Record>, ExecutorError> {
-    let mut records = rest.records().await?;
+    only(rest, rest.records().await?, batches)
+}
+
+/// What of all is said of batches.
+fn only(rest: &Rest, mut records: Vec<Record>, batches: &[BatchId]) -> Result<Vec<Record>, ExecutorError> {
     records.retain(|record| batches.iter().any(|batch| batch.as_str() == record.name));
     match records.iter().find(|record| record.is_unclear()) {
         // It says so until some of them have begun.

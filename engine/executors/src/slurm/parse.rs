@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{End, ExecutorError, State, States, Ticket};
+use crate::{BatchId, End, ExecutorError, State, States, Ticket};
 
 /// What is known of one job.
 #[derive(Debug, Default)]
@@ -18,13 +18,18 @@ pub(super) fn states(answer: &[u8]) -> Option<States> {
     let text = str::from_utf8(answer).ok()?;
     let body = text.strip_suffix("whole\n")?;
     let mut known: BTreeMap<Ticket, Known<'_>> = BTreeMap::new();
+    let mut before: BTreeMap<BatchId, u64> = BTreeMap::new();
     for line in body.lines() {
         let mut words = line.splitn(5, '|');
         let (source, name) = (words.next()?, words.next()?);
         let (batch, job) = name.split_once('.')?;
         let rest = (words.next()?, words.next()?, words.next()?);
         // Another job of the user may have any name; ours are ours.
-        let (Ok(batch), Ok(job)) = (batch.parse(), job.parse()) else { continue };
+        let (Ok(batch), Ok(job)) = (batch.parse::<BatchId>(), job.parse()) else { continue };
+        if source == "queue" {
+            before.insert(batch, rest.0.parse().ok()?);
+            continue;
+        }
         let known = known.entry(Ticket { batch, job }).or_default();
         match source {
             "slurm" => known.slurm = Some(rest),
@@ -32,8 +37,35 @@ pub(super) fn states(answer: &[u8]) -> Option<States> {
             _ => return None,
         }
     }
-    known.into_iter().map(|(ticket, known)| Some((ticket, state(&known)?))).collect()
+    let state = |(ticket, known): (Ticket, Known<'_>)| {
+        let state = match state(&known)? {
+            State::Queued { reason } => {
+                State::Queued { reason: in_line(reason, before.get(&ticket.batch).copied()) }
+            }
+            state => state,
+        };
+        Some((ticket, state))
+    };
+    known.into_iter().map(state).collect()
 }
+
+/// Why a job waits, with its place in line where that says something. The place is told roughly: each change of it is told to all who follow.
+fn in_line(reason: Option<String>, before: Option<u64>) -> Option<String> {
+    let is_its_turn = reason.as_deref().is_none_or(|reason| IN_LINE.contains(&reason));
+    let Some(before) = before.filter(|_| is_its_turn) else { return reason };
+    let place = match before {
+        0 => "next in line".to_owned(),
+        before => {
+            let mut bounds = (0..18).flat_map(|power| [2, 5, 10].map(|bound| 10_u64.pow(power) * bound));
+            let bound = bounds.find(|bound| *bound > before).unwrap_or(u64::MAX);
+            format!("fewer than {bound} before it")
+        }
+    };
+    Some(reason.map_or(place.clone(), |reason| format!("{reason}, {place}")))
+}
+
+/// The reasons of jobs that wait for their turn.
+const IN_LINE: [&str; 2] = ["Priority", "Resources"];
 
 /// The states of jobs that wait, and of those that have begun and have not ended.
 const WAITING: [&str; 6] =
@@ -116,6 +148,25 @@ mod tests {
         let id = "a".repeat(26);
         let text = format!("{}whole\n", lines.replace("JOB", &format!("{id}.3")));
         states(text.as_bytes())?.into_values().next()
+    }
+
+    #[test]
+    fn who_waits_is_told_how_many_wait_before() {
+        let reason = |reason: &str, before: u64| {
+            let said = one(&format!("slurm|JOB|PENDING||{reason}\nqueue|JOB|{before}||\n"));
+            match said {
+                Some(State::Queued { reason }) => reason.unwrap_or_default(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(reason("Resources", 0), "Resources, next in line");
+        assert_eq!(reason("Priority", 1), "Priority, fewer than 2 before it");
+        assert_eq!(reason("Priority", 2), "Priority, fewer than 5 before it");
+        assert_eq!(reason("Priority", 4_321), "Priority, fewer than 5000 before it");
+        assert_eq!(reason("None", 30), "fewer than 50 before it");
+        assert_eq!(reason("Priority", u64::MAX), format!("Priority, fewer than {} before it", u64::MAX));
+        assert_eq!(reason("Priority", 9), "Priority, fewer than 10 before it");
+        assert_eq!(reason("JobHeldUser", 3), "JobHeldUser", "it is in no line");
     }
 
     #[test]

@@ -128,6 +128,8 @@ pub(super) struct Record {
     pub(super) nodes: String,
     /// Why it waits.
     pub(super) reason: String,
+    partition: String,
+    priority: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +188,18 @@ fn record(job: &Value) -> Option<Record> {
         state: state(job.get("job_state")?)?,
         nodes: text("nodes"),
         reason: text("state_reason"),
+        partition: text("partition"),
+        priority: number("priority").unwrap_or_default(),
     })
+}
+
+/// How many jobs and arrays wait in the same partition before the first that waits under this name, if one does.
+pub(super) fn before(name: &str, records: &[Record]) -> Option<usize> {
+    let waiting = || records.iter().filter(|record| record.state == "PENDING");
+    let turn = |record: &Record| (std::cmp::Reverse(record.priority), record.array);
+    let own = waiting().filter(|record| record.name == name).min_by_key(|record| turn(record))?;
+    let is_before = |other: &&Record| other.partition == own.partition && turn(other) < turn(own);
+    Some(waiting().filter(is_before).map(|record| record.array).collect::<BTreeSet<_>>().len())
 }
 
 /// A number, plain or as a table that says whether it is one.
@@ -278,6 +291,19 @@ mod tests {
         assert_eq!(new["job"]["memory_per_node"], json!({ "set": true, "infinite": false, "number": 3 }));
         assert_eq!(new["job"]["tres_per_node"], "gres/gpu:4,gres/gpumem:5120M");
         assert_eq!(new["job"]["environment"], json!(["HOME=/h"]));
+    }
+
+    #[test]
+    fn those_that_wait_stand_in_line() {
+        let job = |id: u64, name: &str, state: &str, partition: &str, priority: u64| json!({ "job_id": id, "name": name, "job_state": state, "partition": partition, "priority": priority });
+        let answer = json!({ "jobs": [
+            job(1, "running", "RUNNING", "main", 99), job(2, "first", "PENDING", "main", 7), job(3, "later", "PENDING", "main", 7),
+            job(4, "sooner", "PENDING", "main", 8), job(5, "elsewhere", "PENDING", "other", 1),
+        ]});
+        let records = records(&answer).unwrap();
+        let before = |name: &str| before(name, &records);
+        assert_eq!([before("sooner"), before("first"), before("later")], [Some(0), Some(1), Some(2)]);
+        assert_eq!((before("elsewhere"), before("running"), before("nobody")), (Some(0), None, None));
     }
 
     #[test]

@@ -163,7 +163,8 @@ fi"#
         format!("{jobs}\njob={ticket}\n[ -e \"$jobs/$job/log\" ] || {piece}")
     }
 
-    /// What Slurm says of all of the user's jobs, and a line for each folder of these batches. What Slurm says of an end is written down.
+    /// What Slurm says of these batches, how many jobs wait before those of them that wait, and a line for each of their folders. What Slurm says
+    /// of an end is written down.
     pub(super) fn status(&self, batches: &[BatchId]) -> String {
         let jobs = &self.jobs;
         let ids: Vec<&str> = batches.iter().map(BatchId::as_str).collect();
@@ -179,8 +180,14 @@ printf '%s\n' "$said" | while IFS='|' read -r id job state node reason; do
         mkdir -p "$jobs/$id.$job" && [ -e "$jobs/$id.$job/verdict" ] || echo "$state" > "$jobs/$id.$job/verdict" ;;
     esac
 done
+case "$said" in *"|PENDING|"*)
+    squeue -h -a -t pd --sort=-p,i -o '%P|%j' | awk -F'|' -v ours='|{}|' '
+        index(ours, "|" $2 "|") && !($2 in told) {{ told[$2] = 1; print "queue|" $2 ".0|" before[$1] + 0 "||" }}
+        {{ before[$1]++ }}' ;;
+esac
 {lines}"#,
-            ids.join(",")
+            ids.join(","),
+            ids.join("|"),
         )
     }
 
