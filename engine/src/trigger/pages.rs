@@ -61,8 +61,8 @@ mod tests {
 
     /// What a process that is started now says of its pages.
     fn pages_of_a_child() -> String {
-        let status = Command::new("cat").arg("/proc/self/status").output().unwrap();
-        let text = String::from_utf8(status.stdout).unwrap();
+        let status = Command::new("cat").arg("/proc/self/status").output().expect("cat can be started");
+        let text = String::from_utf8(status.stdout).expect("it prints a text");
         text.lines().find(|line| line.starts_with("THP_enabled:")).unwrap_or_default().to_owned()
     }
 
