@@ -150,6 +150,16 @@ fn every_room_is_in_the_order() {
 }
 
 #[test]
+fn the_design_says_the_same_order() {
+    let design = fs::read_to_string(root().join("docs/design.md")).unwrap();
+    let told: Vec<&str> = design.split_whitespace().filter(|word| *word != "|").collect();
+    assert!(
+        told.windows(ROOMS.len()).any(|words| words == ROOMS),
+        "docs/design.md has another line of rooms"
+    );
+}
+
+#[test]
 fn rooms_know_only_what_comes_before_them() {
     let place = |room: &str| ROOMS.iter().position(|known| *known == room);
     let mut wrong = Vec::new();
