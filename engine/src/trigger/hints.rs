@@ -7,7 +7,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::reads::Reads;
 
@@ -38,6 +38,8 @@ pub struct Hints {
     received: UnboundedReceiver<()>,
     /// When the first hint came that was not told yet.
     since: Option<Instant>,
+    /// When it is looked next, where nobody tells.
+    look: Option<Instant>,
     _watcher: Option<RecommendedWatcher>,
 }
 
@@ -65,12 +67,19 @@ impl Hints {
         let polling = |reason: String| Means::Polling { reason };
         if poll.is_some() {
             let means = polling("it was asked for".to_owned());
-            return Self { means, interval, received, since: None, _watcher: None };
+            return Self { means, interval, received, since: None, look: None, _watcher: None };
         }
         if let Some(folder) = folders.keys().find(|folder| tidemill_cache::is_network(folder)) {
             let reason =
                 format!("{folder} is on a file system of which the kernel does not tell what others change");
-            return Self { means: polling(reason), interval, received, since: None, _watcher: None };
+            return Self {
+                means: polling(reason),
+                interval,
+                received,
+                since: None,
+                look: None,
+                _watcher: None,
+            };
         }
         let told = move |event: notify::Result<notify::Event>| {
             if is_hint(&event, &is_wanted) {
@@ -91,12 +100,22 @@ impl Hints {
             Ok::<_, notify::Error>(watcher)
         };
         match watch() {
-            Ok(watcher) => {
-                Self { means: Means::Events, interval, received, since: None, _watcher: Some(watcher) }
-            }
-            Err(error) => {
-                Self { means: polling(said(&error)), interval, received, since: None, _watcher: None }
-            }
+            Ok(watcher) => Self {
+                means: Means::Events,
+                interval,
+                received,
+                since: None,
+                look: None,
+                _watcher: Some(watcher),
+            },
+            Err(error) => Self {
+                means: polling(said(&error)),
+                interval,
+                received,
+                since: None,
+                look: None,
+                _watcher: None,
+            },
         }
     }
 
@@ -109,7 +128,10 @@ impl Hints {
     /// Waits for a hint, and until it is quiet after it. May be dropped and called again.
     pub async fn next(&mut self) {
         if matches!(self.means, Means::Polling { .. }) {
-            tokio::time::sleep(self.interval).await;
+            // Who waits may have other things to do before that time, and come back.
+            let look = *self.look.get_or_insert_with(|| Instant::now() + self.interval);
+            sleep_until(look).await;
+            self.look = None;
             return;
         }
         if self.since.is_none() {
@@ -178,13 +200,34 @@ mod tests {
     #[tokio::test]
     async fn a_hint_is_not_lost_with_who_waited_for_it() {
         let (sender, received) = unbounded_channel();
-        let mut hints =
-            Hints { means: Means::Events, interval: OFTEN, received, since: None, _watcher: None };
+        let mut hints = Hints {
+            means: Means::Events,
+            interval: OFTEN,
+            received,
+            since: None,
+            look: None,
+            _watcher: None,
+        };
         sender.send(()).unwrap();
         // It is seen, and not told yet: it is not quiet.
         assert!(tokio::time::timeout(Duration::from_millis(1), hints.next()).await.is_err());
         assert!(hints.since.is_some());
         hints.next().await;
         assert!(hints.since.is_none());
+    }
+
+    #[tokio::test]
+    async fn where_nobody_tells_who_comes_back_goes_on_waiting() {
+        let hour = Duration::from_secs(3_600);
+        let mut hints = Hints::of_folders(&BTreeMap::new());
+        hints.means = Means::Polling { reason: "it was asked for".to_owned() };
+        hints.interval = hour;
+        let mut look = async || {
+            assert!(tokio::time::timeout(Duration::ZERO, hints.next()).await.is_err());
+            hints.look
+        };
+        let first = look().await;
+        assert!(first.is_some());
+        assert_eq!(look().await, first, "it does not begin anew");
     }
 }
