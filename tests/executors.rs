@@ -5,7 +5,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::support::{ObjectStore, Project, Remote, kill_with_descendants, signal, slurm, until};
+use crate::support::{ObjectStore, Project, Remote, SlurmCluster, kill_with_descendants, signal, until};
 
 /// What is trained somewhere: a Python script, as people have it.
 const TRAIN: &str = r#"
@@ -143,6 +143,30 @@ fn stopping_a_run_ends_what_it_has_elsewhere() {
     assert!(project.state_files("remote/").is_empty(), "it has ended, and that was confirmed");
 }
 
+/// Slurm tells all processes of a job to end: the step obeys before its worker knows.
+#[test]
+fn a_step_that_was_told_to_end_with_its_worker_has_not_failed() {
+    let mut project = Project::with(
+        r#"
+[steps.many]
+matrix = { n = [1, 2, 3, 4, 5, 6] }
+run = "touch OUTSIDE/${matrix.n}; exec sleep 600"
+executor = "cluster"
+"#,
+    );
+    project.on_slurm("");
+    let mut started = project.start(&["run", "--output", "plain"]);
+    started
+        .until("all have begun", || (1..=6).all(|n| project.outside(&n.to_string()).exists()).then_some(()));
+    signal(started.pid(), Signal::INT);
+    let answer = project.answer_of(started).exits(130);
+    assert!(
+        answer.stderr.contains("interrupted: 0 steps executed, 0 cached, 6 stopped"),
+        "{}",
+        answer.stderr
+    );
+}
+
 #[test]
 fn what_a_dead_run_left_is_ended_by_cancel() {
     let project = waiting();
@@ -223,21 +247,22 @@ fn went_on_where_it_was(project: &Project) {
 #[test]
 fn an_attempt_that_had_to_make_room_is_made_again_from_its_checkpoint() {
     let mut project = Project::with(LONG);
-    project.on_slurm("partition = \"spot\"\n");
+    let cache = project.outside("worker");
+    // Jobs of other stories would make room again, or not at all.
+    let slurm = SlurmCluster::start();
+    let settings = format!("partition = \"spot\"\ncache = \"{}\"\n", cache.display());
+    project.on_this_slurm(&slurm.configuration(), &settings);
     let mut started = project.start(&["run", "--output", "plain"]);
     started.until("it is at two", || project.outside("two").exists().then_some(()));
+    started.until("that is saved", || {
+        let saved = fs::read_dir(cache.join(".tidemill/checkpoints"));
+        (saved.ok()?.count() > 0).then_some(())
+    });
     let batch = project.state_files("remote/").remove(0);
     let batch = batch.file_stem().unwrap().to_str().unwrap().to_owned();
     // Somebody whose jobs go first needs all nodes.
-    let high = |command: &mut Command| command.env("SLURM_CONF", slurm()).output().unwrap();
-    let sent = high(Command::new("sbatch").args([
-        "--partition=high",
-        "--nodes=2",
-        "--exclusive",
-        "--job-name=boss",
-        "--output=/dev/null",
-        "--wrap=sleep 1",
-    ]));
+    let job = ["--partition=high", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 1"];
+    let sent = Command::new("sbatch").args(job).env("SLURM_CONF", slurm.configuration()).output().unwrap();
     assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
     started.until("it is over", || {
         (!project.state().join(format!("remote/{batch}.json")).exists()).then_some(())

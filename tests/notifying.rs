@@ -5,10 +5,11 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::diabetes;
-use crate::support::{Project, Receiver, Script, with_narrow_columns};
+use crate::support::{Project, Receiver, Script, children_of, signal, with_narrow_columns};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -236,7 +237,7 @@ fn programs_are_told_of_runs_that_a_watch_makes_and_people_are_not() {
     assert_eq!([next(), next()], ["tidemill.run.started", "tidemill.run.failed"]);
     project.file("table.txt", "good\n");
     assert_eq!([next(), next()], ["tidemill.run.started", "tidemill.run.succeeded"]);
-    watch.signal_group(rustix::process::Signal::INT);
+    watch.signal_group(Signal::INT);
     project.answer_of(watch);
     assert_eq!((receiver.rest(), server.rest()), (vec![], vec![]));
 }
@@ -338,6 +339,33 @@ fn a_run_that_nobody_looks_at_is_told_also_if_it_cannot_begin() {
 }
 
 #[test]
+fn a_run_that_is_killed_before_it_has_told_of_itself_is_told_of() {
+    // It takes a connection and says nothing, so that the run is still telling when it is killed.
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let mut project = pipeline("webhook = { url = \"HOOK_URL\" }");
+    project.variable("HOOK_URL", &format!("http://127.0.0.1:{port}/hook"));
+    let text = project.read("pipeline.toml");
+    let trigger = "[[triggers]]\nname = \"arrived\"\nevent = \"com.example.*\"\n";
+    project.file("pipeline.toml", text.replace("[steps.train]", &format!("{trigger}\n[steps.train]")));
+    project.file("tidemill.toml", "");
+    project.tidemill(&["triggers", "fire", "arrived", "--id", "a"]).ok();
+    let mut tick = project.start(&["tick"]);
+    let noted = tick.until("it is written down", || entries(&project, "waiting").pop());
+    // As if it had been killed a moment earlier.
+    let id = noted["id"].as_str().unwrap();
+    project.tidemill(&["outbox", "drop", id]).ok();
+    for run in children_of(tick.pid()) {
+        signal(run, Signal::KILL);
+    }
+    drop(silent);
+    project.answer_of(tick).exits(1);
+    let told = entries(&project, "waiting");
+    assert_eq!((told.len(), &told[0]["id"]), (1, &noted["id"]));
+    assert_eq!(told[0]["what"]["message"]["subject"], "story: the step train failed");
+}
+
+#[test]
 fn a_daemon_tells_what_others_leave_when_its_time_has_come() {
     let port = free_port();
     let mut project = pipeline("causes = [\"command\"]\nwebhook = { url = \"HOOK_URL\" }");
@@ -350,7 +378,7 @@ fn a_daemon_tells_what_others_leave_when_its_time_has_come() {
     let told = receiver.line();
     assert_eq!(told["path"], "/hook");
     daemon.until("nothing waits", || entries(&project, "waiting").is_empty().then_some(()));
-    daemon.signal_group(rustix::process::Signal::TERM);
+    daemon.signal_group(Signal::TERM);
     project.answer_of(daemon).ok().says("told \"story: the step train failed\"");
     assert_eq!(receiver.rest(), Vec::<Value>::new());
 }

@@ -201,8 +201,11 @@ impl Daemon<'_> {
             ));
             served.insert(name.clone(), Served::new(project.clone(), asks));
         }
-        self.tell_place(address)?;
+        self.tell_place(address);
         let (models, _followed) = self.models()?;
+        if let Some(path) = &self.ready_file {
+            write_aside(path, &address.to_string()).map_err(CliError::file("write", path))?;
+        }
         let router = Arc::new(Api::new(served, self.tokens, stopping.clone())).router().merge(models);
         let serving = tokio::spawn(api::serve(listener, router, stopping));
         let listen =
@@ -254,7 +257,7 @@ impl Daemon<'_> {
         Ok((router, followed))
     }
 
-    fn tell_place(&self, address: SocketAddr) -> Result<(), CliError> {
+    fn tell_place(&self, address: SocketAddr) {
         self.ui.tell(&format!("listening on http://{address}\n"));
         if self.tokens.is_empty() {
             self.ui.tell("nobody has a token: `tidemill daemon token add` makes one\n");
@@ -266,10 +269,6 @@ impl Daemon<'_> {
         }
         if let Some(file) = &self.first {
             self.ui.tell(&format!("a token with all scopes is in {file}\n"));
-        }
-        match &self.ready_file {
-            Some(path) => write_aside(path, &address.to_string()).map_err(CliError::file("write", path)),
-            None => Ok(()),
         }
     }
 }

@@ -42,6 +42,9 @@ impl Failure {
                 }
                 StepFailure::Exit { code } => format!("exit code {code}"),
                 StepFailure::Signal { signal } => format!("ended by {}", signal_name(*signal)),
+                StepFailure::TimedOut { seconds: 0 } => {
+                    "its executor ended it, for it took too long; `timeout` asks for more time".to_owned()
+                }
                 StepFailure::TimedOut { seconds } => {
                     format!("it took longer than its timeout of {}", duration(seconds.saturating_mul(1000)))
                 }
@@ -104,7 +107,7 @@ pub enum StepFailure {
     },
     /// It ran longer than its `timeout`.
     TimedOut {
-        /// The limit in seconds.
+        /// The limit in seconds; 0 if it was that of an executor, which has not said it.
         seconds: u64,
     },
     /// It exited 0 without a declared output.
@@ -230,5 +233,7 @@ mod tests {
         assert_eq!(signal.words(), "ended by signal 40");
         let late = Failure::Step(StepFailure::TimedOut { seconds: 120 });
         assert_eq!(late.words(), "it took longer than its timeout of 2 min");
+        let late = Failure::Step(StepFailure::TimedOut { seconds: 0 });
+        assert_eq!(late.words(), "its executor ended it, for it took too long; `timeout` asks for more time");
     }
 }

@@ -1,7 +1,8 @@
 //! Connections: each is answered until its client has nothing more to ask. Whoever does not say in time what they ask loses theirs.
 
 use std::io;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -14,6 +15,30 @@ use tokio::net::TcpListener;
 const HEAD: Duration = Duration::from_secs(60);
 /// If no connection can be had, for there are too many, the next is tried after this time.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long an address may be taken before that is a mistake: a server that was just killed may have left it to a child
+/// for the moment in which that began.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often an address is tried meanwhile.
+const OFTEN: Duration = Duration::from_millis(20);
+
+/// Listens on an address.
+///
+/// # Errors
+/// If it is taken for longer than a moment, or is none of this machine.
+pub(crate) async fn listen(host: &str, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
+    let began = Instant::now();
+    let listener = loop {
+        match TcpListener::bind((host, port)).await {
+            Err(taken) if taken.kind() == io::ErrorKind::AddrInUse && began.elapsed() < PATIENCE => {
+                tokio::time::sleep(OFTEN).await;
+            }
+            bound => break bound?,
+        }
+    };
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
 
 /// Answers until `stop`; what is being answered then has `last` to end.
 pub(crate) async fn answer(
@@ -66,22 +91,27 @@ fn is_the_clients(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
-    use tokio::sync::oneshot;
+    use tokio::sync::{Notify, oneshot};
     use tokio::task::JoinHandle;
-    use tokio::time::Instant;
+    use tokio::time;
 
     use super::*;
 
     const LAST: Duration = Duration::from_secs(5);
 
-    /// A server of one path that answers at once, and one that never does.
-    async fn server() -> (TcpStream, oneshot::Sender<()>, JoinHandle<()>) {
-        let router = Router::new()
-            .route("/", get(|| async { "here" }))
-            .route("/slow", get(|| async { std::future::pending::<&'static str>().await }));
+    /// A server of one path that answers at once, and of one that says that it was asked and never answers.
+    async fn server(asked: &Arc<Notify>) -> (TcpStream, oneshot::Sender<()>, JoinHandle<()>) {
+        let asked = Arc::clone(asked);
+        let slow = async move || {
+            asked.notify_one();
+            std::future::pending::<&'static str>().await
+        };
+        let router = Router::new().route("/", get(|| async { "here" })).route("/slow", get(slow));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
         let (stop, stopped) = oneshot::channel();
@@ -92,8 +122,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_does_not_say_what_they_ask_loses_the_connection() {
-        let (mut client, _stop, _serving) = server().await;
-        let began = Instant::now();
+        let (mut client, _stop, _serving) = server(&Arc::default()).await;
+        let began = time::Instant::now();
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").await.unwrap();
         let mut answer = String::new();
         // Whether it is told why is the library's matter.
@@ -104,23 +134,35 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn at_the_end_idle_connections_are_closed_and_slow_answers_have_a_limit() {
-        let (mut client, stop, serving) = server().await;
+        let asked = Arc::default();
+        let (mut client, stop, serving) = server(&asked).await;
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         let mut start = [0; 15];
         client.read_exact(&mut start).await.unwrap();
         assert_eq!(&start, b"HTTP/1.1 200 OK");
-        let began = Instant::now();
+        let began = time::Instant::now();
         stop.send(()).unwrap();
         serving.await.unwrap();
         assert!(began.elapsed() < LAST);
 
-        let (mut client, stop, serving) = server().await;
+        let (mut client, stop, serving) = server(&asked).await;
         client.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        // The request is there before the order to stop.
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        let began = Instant::now();
+        asked.notified().await;
+        let began = time::Instant::now();
         stop.send(()).unwrap();
         serving.await.unwrap();
         assert!(began.elapsed() >= LAST);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_its_last_holder_lets_go_in_a_moment_is_waited_for() {
+        let last = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        let port = last.local_addr().expect("it has an address").port();
+        let mut listening = tokio::spawn(listen("127.0.0.1", port));
+        let early = tokio::time::timeout(Duration::from_millis(50), &mut listening).await;
+        assert!(early.is_err(), "nobody listens on a port that is taken");
+        drop(last);
+        let (_, address) = listening.await.expect("it does not panic").expect("the port is free now");
+        assert_eq!(address.port(), port);
     }
 }

@@ -108,8 +108,7 @@ impl Server {
     ) -> Result<Self, ServeError> {
         let ServeOptions { host, port, token, source, ready_file } = options;
         let failed = |source| ServeError::Listen { host: host.clone(), port, source };
-        let listener = TcpListener::bind((host.as_str(), port)).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = connections::listen(&host, port).await.map_err(failed)?;
         tell(&ServeEvent::Listening { address, token_file: token.file().map(Utf8Path::to_owned) });
         let (shared, following) = share(&source, token, &tell)?;
         if let Some(path) = ready_file {

@@ -1,4 +1,4 @@
-//! Real engines that run steps elsewhere. One Slurm serves all stories; a host over SSH and a Ray belong to one.
+//! Real engines that run steps elsewhere. One Slurm serves all stories that do not mind each other's jobs; a host over SSH and a Ray belong to one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,10 +8,27 @@ use super::engines::Engine;
 use super::{ObjectStore, Project};
 
 /// A Slurm on this machine: where its configuration is. It goes away with the stories.
-pub(crate) fn slurm() -> String {
-    static SLURM: OnceLock<Mutex<Engine>> = OnceLock::new();
-    let engine = SLURM.get_or_init(|| Mutex::new(Engine::start("slurm")));
-    engine.lock().unwrap().folder().join("slurm.conf").into_string()
+fn slurm() -> String {
+    static SLURM: OnceLock<Mutex<SlurmCluster>> = OnceLock::new();
+    let cluster = SLURM.get_or_init(|| Mutex::new(SlurmCluster::start()));
+    cluster.lock().unwrap().configuration()
+}
+
+/// A Slurm of one's own.
+pub(crate) struct SlurmCluster {
+    engine: Engine,
+}
+
+impl SlurmCluster {
+    /// Starts it.
+    pub(crate) fn start() -> Self {
+        Self { engine: Engine::start("slurm") }
+    }
+
+    /// The file of settings for its commands.
+    pub(crate) fn configuration(&self) -> String {
+        self.engine.folder().join("slurm.conf").into_string()
+    }
 }
 
 /// Another user's account, reached over SSH: another machine, as far as one can tell.
@@ -73,7 +90,12 @@ impl Cluster {
 impl Project {
     /// The table of an executor on the Slurm of the stories, and the store through which its data goes.
     pub(crate) fn on_slurm(&mut self, settings: &str) {
-        self.variable("SLURM_CONF", &slurm());
+        self.on_this_slurm(&slurm(), settings);
+    }
+
+    /// The same, on the Slurm of this configuration.
+    pub(crate) fn on_this_slurm(&mut self, configuration: &str, settings: &str) {
+        self.variable("SLURM_CONF", configuration);
         let store = self.outside("store");
         self.file(
             "tidemill.toml",

@@ -16,7 +16,7 @@ mod terminal;
 mod wait;
 
 pub(crate) use answer::{Answer, with_narrow_columns};
-pub(crate) use clusters::{Cluster, RayCluster, Remote, slurm};
+pub(crate) use clusters::{Cluster, RayCluster, Remote, SlurmCluster};
 pub(crate) use faults::Faults;
 pub(crate) use http::ask;
 pub(crate) use processes::{Started, children_of, kill_with_descendants, processes_of, signal};

@@ -24,7 +24,7 @@ pub trait Executor: Send + Sync {
     async fn install(&self, program: &Program) -> Result<String, ExecutorError>;
 
     /// Submits those jobs of a batch that are not there yet. After an error any of them may be there: whoever submits the batch again
-    /// gets the rest.
+    /// gets the rest. Where there is no room for all, the first ones are taken, and [`ExecutorError::Full`] is the answer.
     async fn submit(&self, batch: &Batch) -> Result<(), ExecutorError>;
 
     /// The states of all jobs of these batches that the engine knows, asked for at once.

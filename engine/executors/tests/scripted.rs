@@ -169,7 +169,7 @@ impl Scripted {
         self.world.lock().unwrap().trouble = None;
     }
 
-    /// How many jobs that have not ended it takes.
+    /// How many jobs that have not ended it takes: of more the first ones.
     pub(crate) fn room(&self, room: usize) {
         self.world.lock().unwrap().room = Some(room);
     }
@@ -285,18 +285,20 @@ impl Executor for Scripted {
             let now = Instant::now();
             let new: Vec<Ticket> = batch.tickets().filter(|job| !world.lives.contains_key(job)).collect();
             let new = if half { &new[..new.len().div_ceil(2)] } else { &new };
-            let alive = || world.lives.values().filter(|life| now < life.ends).count();
-            if world.room.is_some_and(|room| alive() + new.len() > room) {
-                let reason = "limit of jobs".to_owned();
-                return Err(ExecutorError::Full { engine: "memory".to_owned(), reason });
-            }
-            for ticket in new {
+            let alive = world.lives.values().filter(|life| now < life.ends).count();
+            let room = world.room.map_or(usize::MAX, |room| room.saturating_sub(alive));
+            let taken = &new[..new.len().min(room)];
+            for ticket in taken {
                 let job = &batch.jobs[ticket.job as usize];
                 let before = world.taken.entry(job.argv.clone()).or_default();
                 let life = Life::new(job, (self.script)(job), batch.resources.time, *before);
                 *before += 1;
                 world.forgetful |= life.forgotten.is_some();
                 world.lives.insert(ticket.clone(), life);
+            }
+            if taken.len() < new.len() {
+                let reason = "limit of jobs".to_owned();
+                return Err(ExecutorError::Full { engine: "memory".to_owned(), reason });
             }
             Ok(())
         })

@@ -17,12 +17,18 @@ pub(crate) struct Engine {
 impl Engine {
     /// Starts an engine; what is missing is installed.
     pub(crate) fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// Starts an engine with other settings than its script's.
+    pub(crate) fn start_with(name: &str, settings: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("tidemill-engine-").tempdir().unwrap();
         let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
         let mut scripts = above.map(|folder| folder.join("tests/engines").join(name));
         let script = scripts.find(|script| script.exists()).unwrap();
         let mut keeper = Command::new(script)
             .arg(folder.path())
+            .args(settings)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -20,6 +20,8 @@ use crate::record::History;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many orders are sent and reports taken at once.
 const TRANSFERS: usize = 8;
+/// How many logs are written at once.
+const WRITES: usize = 8;
 
 /// The executors that a run uses.
 #[derive(Default)]
@@ -59,6 +61,8 @@ pub(crate) struct Post {
     program: OnceCell<String>,
     /// So many orders are sent and reports taken at once: each takes memory, and the store is asked by several connections anyway.
     transfers: Semaphore,
+    /// So many logs are written at once: each takes a thread.
+    writes: Semaphore,
 }
 
 impl Fleet {
@@ -156,8 +160,9 @@ impl Post {
         }
         let ledger = Arc::new(Batches::new(project.state(), placement.clone()));
         let desk = Desk::new(Arc::clone(&client), ledger, pace);
-        let (program, transfers) = (OnceCell::new(), Semaphore::new(TRANSFERS));
-        Ok(Self { placement: placement.clone(), settings, client, desk, program, transfers })
+        let (program, transfers, writes) =
+            (OnceCell::new(), Semaphore::new(TRANSFERS), Semaphore::new(WRITES));
+        Ok(Self { placement: placement.clone(), settings, client, desk, program, transfers, writes })
     }
 
     /// The engine itself.
@@ -189,6 +194,11 @@ impl Post {
     /// Waits until something may be sent to the store, or taken from it, for as long as the answer is there.
     pub(crate) async fn transfer(&self) -> SemaphorePermit<'_> {
         self.transfers.acquire().await.expect("it is never closed")
+    }
+
+    /// Waits until something may be written to a log, for as long as the answer is there.
+    pub(crate) async fn write(&self) -> SemaphorePermit<'_> {
+        self.writes.acquire().await.expect("it is never closed")
     }
 
     /// Whether a worker has to see itself that nobody else uses its GPUs.

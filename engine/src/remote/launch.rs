@@ -86,7 +86,10 @@ impl Launch {
 
     /// Hands it in, or takes up the one that a dead run has handed in.
     async fn begin(&self, cancel: &Cancellation) -> Result<Course, Failure> {
-        let log = tokio::fs::File::create(&self.attempt.log).await;
+        let log = {
+            let _turn = self.post.write().await;
+            tokio::fs::File::create(&self.attempt.log).await
+        };
         let log = log.map_err(|error| storage(&format!("{}: {error}", self.attempt.log)))?;
         if let Some(orphan) = &self.orphan {
             self.tell(Elsewhere::Adopted { run: orphan.label().run.clone() });
@@ -206,6 +209,10 @@ impl Launch {
         let made = match (end, report) {
             (Err(failure), _) => Err(self.report(failure)),
             (Ok(_), Err(failure)) => Err(self.report(failure)),
+            (Ok(end), Ok(Some(report))) if report.result.is_err() && is_cut_off(&end, is_cancelled) => {
+                self.hear_out(&report);
+                Err(self.report(self.unreported(&end, is_cancelled)))
+            }
             (Ok(end), Ok(Some(report))) => self.take(order, report, &end).await,
             (Ok(end), Ok(None)) => Err(self.report(self.unreported(&end, is_cancelled))),
         };
@@ -222,6 +229,7 @@ impl Launch {
             News::State(State::Running { host }) => self.tell(Elsewhere::Running { host }),
             News::State(State::Ended { end }) => return Some(Ok(end)),
             News::Printed(bytes) => {
+                let _turn = self.post.write().await;
                 if let Err(error) = course.log.write_all(&bytes).await {
                     tracing::warn!(log = %self.attempt.log, %error, "what a step prints elsewhere cannot be written");
                 }
@@ -249,10 +257,14 @@ impl Launch {
         })
     }
 
+    /// Takes what is reported beside the result.
+    fn hear_out(&self, report: &Report) {
+        self.told.get_or_init(|| Told { undeclared: report.undeclared.clone(), used: report.used.clone() });
+    }
+
     /// What was reported, as if it had been made here.
     async fn take(&self, order: Digest, report: Report, end: &End) -> Result<Finished, FailureReport> {
-        let told = Told { undeclared: report.undeclared.clone(), used: report.used.clone() };
-        self.told.get_or_init(|| told);
+        self.hear_out(&report);
         let (project, attempt) = (self.project.clone(), self.attempt.clone());
         let take = move || taken(&project, &attempt, order, report);
         let _turn = self.post.transfer().await;
@@ -273,11 +285,11 @@ impl Launch {
         }
     }
 
-    /// Why there is no report.
+    /// Why there is no result, if its step did not fail by itself.
     fn unreported(&self, end: &End, is_cancelled: bool) -> Failure {
         let executor = || self.post.placement.executor.to_string();
         match end {
-            End::Cancelled if is_cancelled => Failure::Cancelled,
+            _ if is_cancelled => Failure::Cancelled,
             End::Cancelled => self.lost("somebody else cancelled it there"),
             End::TimedOut => {
                 let seconds = self.attempt.timeout.map_or(0, |limit| limit.as_secs());
@@ -316,6 +328,12 @@ impl Launch {
         let log = Some(self.attempt.log.clone()).filter(|log| log.exists());
         FailureReport { failure, tail: tail(&self.attempt.log), log, folder: None, hint: None }
     }
+}
+
+/// Whether a step that failed may have failed because somebody ended it: an engine tells all processes of a job to end, and a worker may see
+/// how its step obeys before it hears of that itself.
+fn is_cut_off(end: &End, is_cancelled: bool) -> bool {
+    is_cancelled || matches!(end, End::Cancelled | End::Preempted | End::TimedOut)
 }
 
 /// Writes the whole log in the place of what was streamed, fetches what is needed here of the outputs, and records the result.

@@ -15,7 +15,7 @@ pub(super) struct Entry {
     /// The labels of its jobs, until they are noted.
     pub(super) labels: Option<Vec<String>>,
     pub(super) submission: Submission,
-    /// Whether the engine may have it, so that asking for it makes sense.
+    /// Whether the engine may have it or a part of it, so that asking for it makes sense.
     pub(super) known: bool,
     /// How often it could not be submitted.
     pub(super) failures: u32,
@@ -141,6 +141,11 @@ impl Entry {
     /// Those who follow.
     pub(super) fn followers(&mut self) -> impl Iterator<Item = &mut Follower> {
         self.jobs.iter_mut().filter_map(|held| held.follower.as_mut())
+    }
+
+    /// Those who follow jobs that the engine has not told of.
+    pub(super) fn unseen(&mut self) -> impl Iterator<Item = &mut Follower> {
+        self.jobs.iter_mut().filter(|held| held.state.is_none()).filter_map(|held| held.follower.as_mut())
     }
 
     /// Changes what is known of a job: the only way to.

@@ -46,6 +46,15 @@ impl Patience {
         self.away = away.then(|| self.away.map_or((1, now), |(count, since)| (count + 1, since)));
     }
 
+    /// There may be room again. Whether an answer said last that there was none: then the next request may be made now.
+    pub(super) fn hurry(&mut self, now: Instant) -> bool {
+        let full = self.failures > 0 && self.away.is_none();
+        if full {
+            self.until = Some(now);
+        }
+        full
+    }
+
     /// For how long the engine has been away, if that is worth a word: it failed twice in a row.
     pub(super) fn away(&self, now: Instant) -> Option<Duration> {
         self.away.filter(|(count, _)| *count >= 2).map(|(_, since)| now - since)
@@ -80,5 +89,17 @@ mod tests {
         patience.fail(1, true, now + LONGEST);
         assert_eq!(patience.away(now + LONGEST), Some(LONGEST));
         assert!(patience.succeed() && !patience.succeed());
+    }
+
+    #[test]
+    fn only_an_engine_that_was_full_is_asked_at_once_when_there_is_room() {
+        let mut patience = Patience::default();
+        let now = Instant::now();
+        assert!(!patience.hurry(now));
+        patience.fail(0, true, now);
+        assert!(!patience.hurry(now) && patience.until() > Some(now));
+        patience.fail(1, false, now);
+        assert!(patience.hurry(now));
+        assert_eq!(patience.until(), Some(now));
     }
 }

@@ -1,15 +1,17 @@
 //! What a cluster does that has a REST server: the server is asked for jobs, a shell for their folders.
 
+use std::ops::Range;
+
 use super::parse::ENDS;
 use super::rest::Rest;
-use super::rest_words::{Record, before};
+use super::rest_words::{Record, Surroundings, before};
 use super::script::NO_LOG;
 use super::{Slurm, SlurmSettings, parse};
 use crate::shell::{Printed, one_line};
 use crate::{Batch, BatchId, ExecutorError, States, Ticket, http};
 
 impl Slurm {
-    /// Submits a batch, if neither Slurm nor its folders know it.
+    /// Submits what neither Slurm nor its folders know of a batch.
     pub(super) async fn submit_by(
         &self,
         rest: &Rest,
@@ -19,19 +21,29 @@ impl Slurm {
         let said = self.run(&self.scripts.surroundings(&batch.id)).await?;
         let said = String::from_utf8_lossy(&said);
         let mut lines = said.lines();
-        let (Some(folder), Some(home), Some(path), Some(user)) =
-            (lines.next(), lines.next(), lines.next(), lines.next())
+        let (Some(folder), Some(home), Some(path), Some(user), Some(Ok(first))) =
+            (lines.next(), lines.next(), lines.next(), lines.next(), lines.next().map(str::parse::<u32>))
         else {
-            return Ok(());
+            return Err(http::unintelligible(self.shell.name(), said.as_bytes()));
         };
-        if rest.records().await?.iter().any(|record| record.name == batch.id.as_str()) {
-            return Ok(());
-        }
+        let records = of(rest, std::slice::from_ref(&batch.id)).await?;
+        let known = records.iter().flat_map(Record::tickets).map(|ticket| ticket.job + 1).max();
         let script = self.scripts.of_nodes(batch)?;
         let variables =
             [("HOME", home), ("PATH", path), ("USER", user), ("LOGNAME", user), ("LANG", "C.UTF-8")];
         let output = format!("{folder}/{}.%a.out", batch.id);
-        rest.submit(&rest.dialect().await?.submission(batch, settings, &script, &variables, &output)).await
+        let dialect = rest.dialect().await?;
+        let surroundings = Surroundings { script: &script, environment: &variables, output: &output };
+        let all = u32::try_from(batch.jobs.len()).expect("a batch has some hundred jobs");
+        let mut parts = Parts::of(first.max(known.unwrap_or(0))..all);
+        while let Some(jobs) = parts.next() {
+            match rest.submit(&dialect.submission(batch, jobs.clone(), settings, &surroundings)).await {
+                Ok(()) => parts.took(&jobs),
+                Err(ExecutorError::Full { .. }) if jobs.len() > 1 => parts.did_not_take(&jobs),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// What becomes of batches.
@@ -99,6 +111,33 @@ impl Slurm {
     }
 }
 
+/// Jobs in as few parts as are taken.
+struct Parts {
+    left: Range<u32>,
+    most: u32,
+}
+
+impl Parts {
+    fn of(jobs: Range<u32>) -> Self {
+        Self { most: jobs.end, left: jobs }
+    }
+
+    /// The next part, if anything is left.
+    fn next(&self) -> Option<Range<u32>> {
+        let Range { start, end } = self.left;
+        (start < end).then(|| start..end.min(start.saturating_add(self.most)))
+    }
+
+    fn took(&mut self, part: &Range<u32>) {
+        self.left.start = part.end;
+    }
+
+    /// There was no room for all of these.
+    fn did_not_take(&mut self, part: &Range<u32>) {
+        self.most = (part.end - part.start).div_ceil(2);
+    }
+}
+
 /// What Slurm says of batches.
 async fn of(rest: &Rest, batches: &[BatchId]) -> Result<Vec<Record>, ExecutorError> {
     only(rest, rest.records().await?, batches)
@@ -111,5 +150,27 @@ fn only(rest: &Rest, mut records: Vec<Record>, batches: &[BatchId]) -> Result<Ve
         // It says so until some of them have begun.
         Some(record) => Err(http::unintelligible(rest.name(), format!("{record:?}").as_bytes())),
         None => Ok(records),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_goes_in_parts() {
+        let mut parts = Parts::of(1..11);
+        let mut taken = Vec::new();
+        while let Some(part) = parts.next() {
+            if part.len() > 3 {
+                parts.did_not_take(&part);
+            } else {
+                parts.took(&part);
+                taken.push(part);
+            }
+        }
+        assert_eq!(taken, [1..4, 4..7, 7..10, 10..11]);
+        assert_eq!(Parts::of(8..8).next(), None);
+        assert_eq!(Parts::of(9..8).next(), None);
     }
 }

@@ -15,7 +15,7 @@ pub use self::rest::SlurmRest;
 use self::script::Scripts;
 use crate::install::Programs;
 use crate::shell::{Printed, one_line};
-use crate::{Batch, BatchId, Executor, ExecutorError, Program, Shell, States, Ticket};
+use crate::{Batch, BatchId, Executor, ExecutorError, Program, Shell, States, Ticket, http};
 
 /// What a Slurm is asked for, beside what a job needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,10 +70,7 @@ impl Slurm {
 
     /// The states of jobs, as commands or a server and the folders tell them.
     fn read(&self, answer: &[u8]) -> Result<States, ExecutorError> {
-        parse::states(answer).ok_or_else(|| ExecutorError::Unintelligible {
-            engine: self.shell.name().to_owned(),
-            answer: one_line(&String::from_utf8_lossy(answer)),
-        })
+        parse::states(answer).ok_or_else(|| http::unintelligible(self.shell.name(), answer))
     }
 
     async fn run(&self, script: &str) -> Result<Vec<u8>, ExecutorError> {

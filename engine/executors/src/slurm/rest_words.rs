@@ -2,7 +2,7 @@
 //! old ones go. The first that is known here came with 22.05; since 23.11 numbers, states and variables have other forms.
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use serde_json::{Value, json};
 
@@ -16,6 +16,16 @@ pub(super) struct Dialect(u32);
 /// The oldest version in its first form, and the versions in its second.
 const FIRST: u32 = 38;
 const SECOND: RangeInclusive<u32> = 40..=45;
+
+/// What an array gets beside what its jobs need.
+pub(super) struct Surroundings<'a> {
+    /// What its nodes run.
+    pub(super) script: &'a str,
+    /// The variables of the script.
+    pub(super) environment: &'a [(&'a str, &'a str)],
+    /// The file for what Slurm itself has to say.
+    pub(super) output: &'a str,
+}
 
 impl Dialect {
     /// The newest version that a server has, by the paths that it answers.
@@ -45,20 +55,20 @@ impl Dialect {
         self.0 == FIRST
     }
 
-    /// A batch as one array. `environment`: what its script gets, as `NAME=VALUE`; `output`: the file for what Slurm itself has to say.
+    /// Some jobs of a batch as one array.
     pub(super) fn submission(
         self,
         batch: &Batch,
+        jobs: Range<u32>,
         settings: &SlurmSettings,
-        script: &str,
-        environment: &[(&str, &str)],
-        output: &str,
+        surroundings: &Surroundings<'_>,
     ) -> Value {
+        let Surroundings { script, environment, output } = surroundings;
         let Resources { nodes, cpus, memory, gpus, gpu_type, vram, time } = &batch.resources;
         let mut job = json!({
             "name": batch.id.as_str(),
             "comment": batch.name,
-            "array": format!("0-{}", batch.jobs.len() - 1),
+            "array": format!("{}-{}", jobs.start, jobs.end - 1),
             "requeue": false,
             "current_working_directory": "/",
             "standard_output": output,
@@ -273,13 +283,14 @@ mod tests {
             vram_gres: Some("gpumem".to_owned()),
             ..SlurmSettings::default()
         };
-        let say =
-            |version| Dialect(version).submission(&batch, &settings, "#!/bin/sh\n", &[("HOME", "/h")], "/o");
+        let surroundings =
+            Surroundings { script: "#!/bin/sh\n", environment: &[("HOME", "/h")], output: "/o" };
+        let say = |version| Dialect(version).submission(&batch, 1..3, &settings, &surroundings);
         let (old, new) = (say(38), say(41));
         for said in [&old["job"], &new["job"]] {
             assert_eq!(
                 (&said["array"], &said["partition"], &said["requeue"]),
-                (&json!("0-2"), &json!("a100"), &json!(false))
+                (&json!("1-2"), &json!("a100"), &json!(false))
             );
             assert!(said.get("qos").is_none());
         }

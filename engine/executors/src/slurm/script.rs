@@ -48,7 +48,8 @@ impl Scripts {
         Ok(Self { jobs, options, modules: lines, vram_gres: settings.vram_gres.clone(), interpreter })
     }
 
-    /// Submits a batch as one array, if neither Slurm nor its folders know it.
+    /// Submits what neither Slurm nor its folders know of a batch as one array. If Slurm takes no array of this length, it gets shorter ones, for
+    /// as long as it takes any.
     pub(super) fn submit(&self, batch: &Batch) -> Result<String, ExecutorError> {
         let jobs = &self.jobs;
         let id = &batch.id;
@@ -62,14 +63,43 @@ impl Scripts {
             r#"{jobs}
 umask 077
 mkdir -p "$jobs" || return 1
-there=$(squeue -h -a -t all -n {id} -o %i) || return 1
-[ -z "$there" ] || return 0
-for job in "$jobs"/{id}.*; do [ ! -e "$job" ] || return 0; done
+{from}
 set -- env -i HOME="$HOME" PATH="$PATH" USER="$(id -un)" LOGNAME="$(id -un)" LANG=C.UTF-8
 [ -z "${{SLURM_CONF:-}}" ] || set -- "$@" SLURM_CONF="$SLURM_CONF"
-printf %s {nodes} | "$@" sbatch --parsable --job-name={id} {comment} --array=0-{last} --no-requeue \
-    --output="$jobs/{id}.%a.out" --chdir=/ {options} > /dev/null"#
+to={last}
+while [ "$from" -le {last} ]; do
+    if said=$(printf %s {nodes} | "$@" sbatch --parsable --job-name={id} {comment} --array="$from-$to" --no-requeue \
+        --output="$jobs/{id}.%a.out" --chdir=/ {options} 2>&1 > /dev/null); then
+        size=$((to - from + 1))
+        from=$((to + 1))
+        to=$((to + size))
+        [ "$to" -le {last} ] || to={last}
+        continue
+    fi
+    case "$said" in *[Ll]imit* | *quota*) if [ "$to" -gt "$from" ]; then to=$(((from + to) / 2)); continue; fi ;; esac
+    printf '%s\n' "$said" >&2
+    return 1
+done"#,
+            from = Self::first_missing(
+                &batch.id,
+                &format!("$(squeue -h -a -r -t all -n {id} -o %K) || return 1")
+            ),
         ))
+    }
+
+    /// A line that finds the first job of a batch that is not there: `known` gives the numbers that Slurm knows, beside those of the folders. Jobs
+    /// are submitted in their order.
+    fn first_missing(batch: &BatchId, known: &str) -> String {
+        format!(
+            r#"known={known}
+from=$(for job in $known "$jobs"/{batch}.*; do echo "${{job##*.}}"; done | {{
+    from=0
+    while read -r job; do
+        case "$job" in '' | *[!0-9]*) ;; *) [ "$job" -lt "$from" ] || from=$((job + 1)) ;; esac
+    done
+    echo "$from"
+}})"#
+        )
     }
 
     /// The script that the nodes run. Of two that have the same job, one does nothing.
@@ -103,16 +133,17 @@ exit "$code"
         ))
     }
 
-    /// Where the folders of the jobs lie, and what a job gets as its surroundings: the folder, `HOME`, `PATH` and the user, a line each, if
-    /// there is no folder of a batch yet.
+    /// Where the folders of the jobs lie, what a job gets as its surroundings, and the first job of a batch that has no folder: the folder, `HOME`,
+    /// `PATH`, the user and the number, a line each.
     pub(super) fn surroundings(&self, batch: &BatchId) -> String {
         let jobs = &self.jobs;
         format!(
             r#"{jobs}
 umask 077
 mkdir -p "$jobs" || return 1
-for job in "$jobs"/{batch}.*; do [ ! -e "$job" ] || return 0; done
-printf '%s\n' "$jobs" "$HOME" "$PATH" "$(id -un)""#
+{from}
+printf '%s\n' "$jobs" "$HOME" "$PATH" "$(id -un)" "$from""#,
+            from = Self::first_missing(batch, "")
         )
     }
 

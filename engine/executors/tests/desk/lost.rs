@@ -112,6 +112,27 @@ async fn a_full_engine_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_that_is_too_large_goes_in_parts() {
+    let stage = Stage::of(&Script { runs: seconds(600), ..Script::default() });
+    stage.engine.room(3);
+    let began = tokio::time::Instant::now();
+    let mut followings: Vec<_> = (0..10).map(|number| stage.submit(&number.to_string())).collect();
+    for (number, following) in followings.iter_mut().enumerate() {
+        let news = all(following).await;
+        assert_eq!(news.last(), Some(&ended(End::Exited { code: 0 })));
+        assert_eq!(stage.taken(&number.to_string()), 1);
+        // Who has a place hears nothing more of there being none.
+        let place = |sought: fn(&News) -> bool| news.iter().position(sought);
+        let submitted = place(|news| matches!(news, News::Submitted { .. })).expect("it was submitted");
+        let full = news.iter().rposition(|news| matches!(news, News::Full { .. }));
+        assert!(full.is_none_or(|full| full < submitted), "{number}: {news:?}");
+        assert!(full.is_some() || number < 3, "{number}: {news:?}");
+    }
+    // Four turns; what ends is noticed after ten seconds at most, and then the next ones go.
+    assert!(began.elapsed() < seconds(4 * 600 + 60), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_engine_forgets_is_submitted_once_more() {
     let stage = Stage::of(&Script { forgotten: vec![seconds(30)], ..Script::default() });
     let mut following = stage.submit("one");

@@ -60,6 +60,7 @@ proptest! {
         troubles in troubles(),
         latency in 0..2_000u64,
         most_in_batch in 1..5usize,
+        room in prop::option::of(1..6usize),
     ) {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let latency = Duration::from_millis(latency);
@@ -69,6 +70,7 @@ proptest! {
             let engine = Scripted::new(move |job| scripts[number(job)].clone()).slow(latency);
             let mut troubles = troubles.into_iter();
             engine.trouble(move |_| troubles.next().flatten());
+            room.into_iter().for_each(|room| engine.room(room));
             let stage = Stage::new(engine, Pace { most_in_batch, ..Pace::default() });
             join_all(stories.iter().enumerate().map(|(number, story)| play(&stage, number, story))).await;
         });

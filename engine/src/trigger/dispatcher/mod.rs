@@ -282,12 +282,18 @@ impl Dispatcher {
 
     fn ended(&mut self, (id, run, status): Ended) -> Result<(), DispatchError> {
         let has_exited = matches!(&status, Some(Ok(status)) if status.code().is_some());
+        let was_killed = matches!(&status, Some(Ok(status)) if status.code().is_none());
         let fate = match starting::end(self.project.state(), &self.history, &run, has_exited) {
             End::Alive => {
                 self.follow(id, run);
                 return Ok(());
             }
-            End::Ended(outcome) => Fate::Ended { run: run.clone(), outcome },
+            End::Ended(outcome) => {
+                if was_killed {
+                    self.tell_ended(id, &run);
+                }
+                Fate::Ended { run: run.clone(), outcome }
+            }
             End::NotBegun(reason) if !self.repeated.contains(&run) => Fate::NotBegun { reason },
             // What was started twice under one id may have failed for the other one, which was killed then.
             End::NotBegun(_) | End::Lost => {

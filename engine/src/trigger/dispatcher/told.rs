@@ -94,6 +94,19 @@ impl Dispatcher {
     }
 }
 
+impl Dispatcher {
+    /// Has people told of a run that ended and was killed then: nobody knows whether it had told that itself. What it had has the same id.
+    pub(super) fn tell_ended(&self, id: ArrivalId, run: &RunId) {
+        let Some(running) = self.queue.state().running().find(|running| running.arrival.id == id) else {
+            return;
+        };
+        let file = &running.arrival.file;
+        if let Err(error) = outbox::ended(&self.project, &self.project.root().join(file), run) {
+            tracing::error!(%error, file, "nobody is told how its run ended");
+        }
+    }
+}
+
 /// Who listens.
 pub type Listener = Arc<dyn Fn(&Told<'_>) + Send + Sync>;
 

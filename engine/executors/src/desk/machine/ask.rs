@@ -140,9 +140,10 @@ impl Machine {
             }
             let news = held.state.as_ref() != Some(state);
             changed |= news;
-            entry.change(job.job, |held, _| {
+            entry.change(job.job, |held, batch| {
                 held.unknown = 0;
                 if news {
+                    held.tell_submitted(batch, job.job);
                     held.state = Some(state.clone());
                     held.tell(News::State(state.clone()));
                     if held.log.is_some() && matches!(state, State::Running { .. }) {
@@ -153,7 +154,13 @@ impl Machine {
         }
         let unknown = seen < entry.wanted();
         changed |= !ended.is_empty();
+        if !ended.is_empty() {
+            self.submitting.there_is_room(now);
+        }
         for (job, state) in ended {
+            if let Some(entry) = self.entries.get_mut(batch) {
+                entry.change(job.job, |held, batch| held.tell_submitted(batch, job.job));
+            }
             self.end(job, state.clone(), now);
         }
         if unknown {

@@ -53,7 +53,7 @@ impl Machine {
             self.submitting.wait(&batch.id, now + self.pace.gather);
         }
         self.places.insert(follower.number, Place::Batch(Ticket { batch: batch.id.clone(), job }));
-        let arrived = entry.known;
+        let arrived = matches!(entry.submission, Submission::Arrived(_));
         entry.change(job, |held, batch| {
             let before = held.follower.take();
             if let Some(before) = before {

@@ -34,6 +34,14 @@ impl Submitting {
         self.waiting.retain(|(_, waiting)| waiting != batch);
     }
 
+    /// Something has ended: an engine that was full is asked whether it takes more.
+    pub(super) fn there_is_room(&mut self, now: Instant) {
+        if self.patience.hurry(now) {
+            let waiting = std::mem::take(&mut self.waiting);
+            self.waiting = waiting.into_iter().map(|(at, batch)| (at.min(now), batch)).collect();
+        }
+    }
+
     /// Whether one more may be under way. While the engine is away or full, one at a time finds out whether it still is.
     fn is_free(&self, pace: &Pace) -> bool {
         self.under_way < if self.patience.failures() == 0 { pace.submissions } else { 1 }
@@ -122,6 +130,11 @@ impl Machine {
                     entry.submission = Submission::Waiting;
                     entry.failures += 1;
                     self.submitting.wait(batch, now + wait(entry.failures));
+                    // It may have taken some, and these go on meanwhile.
+                    entry.known |= full;
+                }
+                if full {
+                    self.asking.soon(&self.pace, now);
                 }
                 self.tell_hindrance(&error, now);
                 self.give_up_if_unwanted(batch, now);
@@ -179,7 +192,7 @@ impl Machine {
         self.gathering.followers().for_each(&tell);
         for (_, batch) in &self.submitting.waiting {
             if let Some(entry) = self.entries.get_mut(batch) {
-                entry.followers().for_each(&tell);
+                entry.unseen().for_each(&tell);
             }
         }
     }
