@@ -56,6 +56,27 @@ fn with_sigterm_to_the_engine() {
     goes_on(&project);
 }
 
+/// As a service manager does it, or Slurm: all processes are told at once, and the step obeys first.
+#[test]
+fn with_sigterm_to_the_step_and_then_to_the_engine() {
+    let project = Project::with(
+        r#"
+[steps.slow]
+run = "echo $$ > OUTSIDE/new; mv OUTSIDE/new OUTSIDE/step; exec sleep 600"
+"#,
+    );
+    let mut started = project.start(&["run", "--output", "plain"]);
+    let step = started.until("the step has begun", || std::fs::read_to_string(project.outside("step")).ok());
+    signal(step.trim().parse().unwrap(), Signal::TERM);
+    signal(started.pid(), Signal::TERM);
+    let answer = project.answer_of(started).exits(130);
+    assert!(
+        answer.stdout.contains("interrupted: 0 steps executed, 0 cached, 1 stopped"),
+        "{}",
+        answer.stdout
+    );
+}
+
 #[test]
 fn a_second_ctrl_c_does_not_wait() {
     let project = Project::with(

@@ -108,6 +108,8 @@ pub struct Ended {
 
 /// How long a process may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long after a step has obeyed an order to end this process may hear of the same order.
+const A_MOMENT: Duration = Duration::from_millis(500);
 /// How many lines of the log a failure shows.
 const TAIL_LINES: usize = 20;
 
@@ -303,6 +305,11 @@ impl Work {
             exit = child.wait() => {
                 let exit = exit.map_err(lost)?;
                 self.note_reads(&child);
+                // Who ends a service or a job tells all its processes: the step may obey before it is heard here.
+                let heard = tokio::time::timeout(A_MOMENT, cancel.at_least(Urgency::Terminate));
+                if exit.status.is_obedience() && heard.await.is_ok() {
+                    return Err(Failure::Cancelled);
+                }
                 return Ok((exit, child.follower().map(str::to_owned)));
             }
             () = cancel.at_least(Urgency::Terminate) => Failure::Cancelled,

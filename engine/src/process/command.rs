@@ -110,3 +110,15 @@ pub enum Status {
     /// By this signal.
     Signal(i32),
 }
+
+impl Status {
+    /// Whether that is how a process ends that is told to: by SIGHUP, SIGINT or SIGTERM, or with the code that a shell gives then.
+    #[must_use]
+    pub fn is_obedience(self) -> bool {
+        let signal = match self {
+            Self::Signal(signal) => signal,
+            Self::Code(code) => code - 128,
+        };
+        [1, 2, 15].contains(&signal)
+    }
+}
