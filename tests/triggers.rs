@@ -140,6 +140,23 @@ fn triggers_are_listed_with_their_next_times() {
 }
 
 #[test]
+fn pipelines_that_start_each_other_for_ever_are_told() {
+    let project = project();
+    let told =
+        "features and training may start each other for ever: give a trigger of one of them a `cooldown`\n";
+    let list = || project.tidemill(&["triggers", "list"]).ok().stderr;
+    assert_eq!(list(), "");
+    let alone = project.read("features.pipeline.toml");
+    let back = format!("{alone}\n[[triggers]]\nname = \"again\"\nrun = \"training\"\n");
+    project.file("features.pipeline.toml", &back);
+    assert_eq!(list(), told);
+    project.file("features.pipeline.toml", format!("{back}cooldown = \"1 h\"\n"));
+    assert_eq!(list(), "");
+    project.file("features.pipeline.toml", format!("{back}enabled = false\n"));
+    assert_eq!(list(), "");
+}
+
+#[test]
 fn a_new_version_and_each_move_of_an_alias_lead_to_a_run() {
     let project = diabetes::project();
     let report = r#"

@@ -151,6 +151,9 @@ fn list(context: &Context, pipelines: &Pipelines, state: &State) -> Result<Exit,
             });
         }
     }
+    for told in trigger::in_circles(pipelines) {
+        context.ui.tell(&format!("{told}\n"));
+    }
     context.ui.result(&listed, || {
         if listed.is_empty() {
             return "no pipeline of this project has triggers\n".to_owned();
