@@ -150,6 +150,8 @@ fn pipelines_that_start_each_other_for_ever_are_told() {
     let back = format!("{alone}\n[[triggers]]\nname = \"again\"\nrun = \"training\"\n");
     project.file("features.pipeline.toml", &back);
     assert_eq!(list(), told);
+    let ticked = project.tidemill(&["tick"]).ok();
+    assert!(ticked.stderr.contains(told), "{}", ticked.stderr);
     project.file("features.pipeline.toml", format!("{back}cooldown = \"1 h\"\n"));
     assert_eq!(list(), "");
     project.file("features.pipeline.toml", format!("{back}enabled = false\n"));

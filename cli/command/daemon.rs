@@ -263,7 +263,7 @@ impl Daemon<'_> {
             self.ui.tell("nobody has a token: `tidemill daemon token add` makes one\n");
         }
         for (name, project) in &self.projects {
-            for told in trigger::warnings(project) {
+            for told in trigger::without_secret(project) {
                 self.ui.tell(&format!("{name}: {told}\n"));
             }
         }

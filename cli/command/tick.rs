@@ -8,7 +8,7 @@ use tidemill_engine::Project;
 use tidemill_engine::event::Outcome;
 use tidemill_engine::execute::Urgency;
 use tidemill_engine::outbox;
-use tidemill_engine::trigger::{self, Dispatcher, Fate, Options, Pipelines, Ticked};
+use tidemill_engine::trigger::{Dispatcher, Fate, Options, Ticked};
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -41,9 +41,6 @@ pub(crate) const RUNS: NonZero<usize> = NonZero::new(4).expect("four is not zero
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let project = context.project()?;
     let ui = context.ui;
-    for told in trigger::in_circles(&Pipelines::read(&project, &Pipelines::default())?) {
-        ui.tell(&format!("{told}\n"));
-    }
     let options = Options { limit: args.runs.get() };
     let dispatcher =
         Dispatcher::open(project.clone(), options, Arc::new(move |told| triggering::tell(ui, "", told)))?;

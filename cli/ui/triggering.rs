@@ -34,6 +34,7 @@ fn line(told: &Told<'_>) -> Option<String> {
         Told::Mistake { file, reason, stays: false } => {
             format!("{file} cannot be used, and starts nothing: {reason}")
         }
+        Told::Circle(said) => said.to_string(),
         Told::Polling { trigger, reason } => format!("{trigger}: looks again and again, for {reason}"),
         Told::Arrived(arrival) => format!("{}: {}", name(arrival), what(arrival)),
         Told::Skipped { trigger, times } => {

@@ -292,7 +292,7 @@ impl Launch {
             _ if is_cancelled => Failure::Cancelled,
             End::Cancelled => self.lost("somebody else cancelled it there"),
             End::TimedOut => {
-                let seconds = self.attempt.timeout.map_or(0, |limit| limit.as_secs());
+                let seconds = self.attempt.timeout.map_or(0, |limit| limit.as_secs().max(1));
                 Failure::Step(StepFailure::TimedOut { seconds })
             }
             End::OutOfMemory => Failure::Step(StepFailure::OutOfMemory { of: Memory::System }),

@@ -63,23 +63,22 @@ impl Hints {
         is_wanted: impl Fn(&Utf8Path) -> bool + Send + 'static,
     ) -> Self {
         let (sender, received) = unbounded_channel();
-        let interval = poll.unwrap_or(OFTEN);
+        let hints = |means, watcher| Self {
+            means,
+            interval: poll.unwrap_or(OFTEN),
+            received,
+            since: None,
+            look: None,
+            _watcher: watcher,
+        };
         let polling = |reason: String| Means::Polling { reason };
         if poll.is_some() {
-            let means = polling("it was asked for".to_owned());
-            return Self { means, interval, received, since: None, look: None, _watcher: None };
+            return hints(polling("it was asked for".to_owned()), None);
         }
         if let Some(folder) = folders.keys().find(|folder| tidemill_cache::is_network(folder)) {
             let reason =
                 format!("{folder} is on a file system of which the kernel does not tell what others change");
-            return Self {
-                means: polling(reason),
-                interval,
-                received,
-                since: None,
-                look: None,
-                _watcher: None,
-            };
+            return hints(polling(reason), None);
         }
         let told = move |event: notify::Result<notify::Event>| {
             if is_hint(&event, &is_wanted) {
@@ -100,22 +99,8 @@ impl Hints {
             Ok::<_, notify::Error>(watcher)
         };
         match watch() {
-            Ok(watcher) => Self {
-                means: Means::Events,
-                interval,
-                received,
-                since: None,
-                look: None,
-                _watcher: Some(watcher),
-            },
-            Err(error) => Self {
-                means: polling(said(&error)),
-                interval,
-                received,
-                since: None,
-                look: None,
-                _watcher: None,
-            },
+            Ok(watcher) => hints(Means::Events, Some(watcher)),
+            Err(error) => hints(polling(said(&error)), None),
         }
     }
 
@@ -200,14 +185,7 @@ mod tests {
     #[tokio::test]
     async fn a_hint_is_not_lost_with_who_waited_for_it() {
         let (sender, received) = unbounded_channel();
-        let mut hints = Hints {
-            means: Means::Events,
-            interval: OFTEN,
-            received,
-            since: None,
-            look: None,
-            _watcher: None,
-        };
+        let mut hints = Hints { received, ..Hints::of_folders(&BTreeMap::new()) };
         sender.send(()).unwrap();
         // It is seen, and not told yet: it is not quiet.
         assert!(tokio::time::timeout(Duration::from_millis(1), hints.next()).await.is_err());

@@ -21,7 +21,7 @@ pub use dispatcher::{
 };
 pub use hints::{Hints, Means, OFTEN};
 pub use pages::take_small_pages;
-pub use pipelines::{Pipeline, Pipelines, warnings};
+pub use pipelines::{Pipeline, Pipelines, without_secret};
 pub use queue::{
     Arrival, ArrivalId, Dropped, Fate, Queue, QueueError, Running, Settled, State, Waiting, peek,
 };

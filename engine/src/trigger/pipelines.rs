@@ -131,17 +131,10 @@ impl Pipelines {
     }
 }
 
-/// What is to be said of the triggers of a project before they are answered.
-#[must_use]
-pub fn warnings(project: &Project) -> Vec<String> {
-    let Ok(pipelines) = Pipelines::read(project, &Pipelines::default()) else { return Vec::new() };
-    let mut told = without_secret(project, &pipelines);
-    told.extend(super::in_circles(&pipelines));
-    told
-}
-
 /// What is to be said of webhooks whose secrets are not in the environment: their messages are refused.
-fn without_secret(project: &Project, pipelines: &Pipelines) -> Vec<String> {
+#[must_use]
+pub fn without_secret(project: &Project) -> Vec<String> {
+    let Ok(pipelines) = Pipelines::read(project, &Pipelines::default()) else { return Vec::new() };
     let mut told = Vec::new();
     for (_, own, trigger) in pipelines.triggers() {
         let On::Event(EventMatch { webhook: Some(Webhook { sender, secrets, .. }), .. }) = &trigger.on else {

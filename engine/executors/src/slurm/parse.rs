@@ -127,13 +127,16 @@ fn state(known: &Known<'_>) -> Option<State> {
     Some(State::Ended { end })
 }
 
+/// Parts of what its commands say where it has no room for more.
+pub(super) const FULL: [&str; 4] = ["Limit", "limit", "temporarily unable to accept", "quota"];
+
 /// Why one of its commands failed.
 pub(super) fn error(engine: &str, said: &str) -> ExecutorError {
     let has = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
     let (engine, reason) = (engine.to_owned(), said.to_owned());
     if has(&["nable to contact", "ocket timed out", "onnection refused", "ommunication", "not responding"]) {
         ExecutorError::Unreachable { engine, reason }
-    } else if has(&["Limit", "limit", "temporarily unable to accept", "quota"]) {
+    } else if has(&FULL) {
         ExecutorError::Full { engine, reason }
     } else {
         ExecutorError::Refused { engine, reason }

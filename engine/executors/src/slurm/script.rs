@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use super::parse::ENDS;
+use super::parse::{ENDS, FULL};
 use super::{SlurmSettings, several};
 use crate::keeper::{KEEPER, command, piece};
 use crate::shell::quoted;
@@ -76,10 +76,11 @@ while [ "$from" -le {last} ]; do
         [ "$to" -le {last} ] || to={last}
         continue
     fi
-    case "$said" in *[Ll]imit* | *quota*) if [ "$to" -gt "$from" ]; then to=$(((from + to) / 2)); continue; fi ;; esac
+    case "$said" in {full}) if [ "$to" -gt "$from" ]; then to=$(((from + to) / 2)); continue; fi ;; esac
     printf '%s\n' "$said" >&2
     return 1
 done"#,
+            full = FULL.map(|text| format!("*\"{text}\"*")).join(" | "),
             from = Self::first_missing(
                 &batch.id,
                 &format!("$(squeue -h -a -r -t all -n {id} -o %K) || return 1")

@@ -19,6 +19,7 @@ use tokio::task::{AbortHandle, JoinSet};
 pub use asking::{Addressed, Ask, Received, View};
 pub use told::{DispatchError, Listener, Told};
 
+use super::circles::in_circles;
 use super::hints::Hints;
 use super::pipelines::{Pipelines, watched};
 use super::queue::{Arrival, ArrivalId, Fate, Marks, Queue, QueueError, Running, Step, TRIES, decide};
@@ -509,6 +510,7 @@ impl Dispatcher {
             }
         }
         (self.tell)(&Told::Triggers(&self.pipelines));
+        in_circles(&self.pipelines).iter().for_each(|said| (self.tell)(&Told::Circle(said)));
     }
 
     /// Has somebody look for each trigger that waits for a change, and nobody for those that do no longer.

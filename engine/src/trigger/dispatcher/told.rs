@@ -25,6 +25,8 @@ pub enum Told<'a> {
         /// Whether its triggers stay as they were; else it has none.
         stays: bool,
     },
+    /// Pipelines start each other: what is to be said of that.
+    Circle(&'a str),
     /// Changes are looked for again and again.
     Polling {
         /// The trigger.
@@ -92,9 +94,7 @@ impl Dispatcher {
             tracing::error!(%error, file = arrival.file, "nobody is told that its run was lost or could not begin");
         }
     }
-}
 
-impl Dispatcher {
     /// Has people told of a run that ended and was killed then: nobody knows whether it had told that itself. What it had has the same id.
     pub(super) fn tell_ended(&self, id: ArrivalId, run: &RunId) {
         let Some(running) = self.queue.state().running().find(|running| running.arrival.id == id) else {
