@@ -56,25 +56,28 @@ fn with_sigterm_to_the_engine() {
     goes_on(&project);
 }
 
-/// As a service manager does it, or Slurm: all processes are told at once, and the step obeys first.
+/// As a service manager does it, or Slurm: all processes are told at once, and the steps obey before the engine has heard of it.
 #[test]
-fn with_sigterm_to_the_step_and_then_to_the_engine() {
+fn with_sigterm_to_the_steps_and_the_engine() {
     let project = Project::with(
         r#"
 [steps.slow]
-run = "echo $$ > OUTSIDE/new; mv OUTSIDE/new OUTSIDE/step; exec sleep 600"
+matrix = { n = [1, 2, 3, 4, 5, 6] }
+run = "touch OUTSIDE/${matrix.n}; exec sleep 600"
 "#,
     );
-    let mut started = project.start(&["run", "--output", "plain"]);
-    let step = started.until("the step has begun", || std::fs::read_to_string(project.outside("step")).ok());
-    signal(step.trim().parse().unwrap(), Signal::TERM);
+    let mut started = project.start(&["run", "--jobs", "6", "--output", "plain"]);
+    started
+        .until("all have begun", || (1..=6).all(|n| project.outside(&n.to_string()).exists()).then_some(()));
+    // Their ends are there before the order is, and it hears of both in one moment.
+    signal(started.pid(), Signal::STOP);
+    processes_of(&project.state()).into_iter().for_each(|step| signal(step, Signal::TERM));
+    until_equal("processes of the steps", &Vec::<i32>::new(), || processes_of(&project.state()));
     signal(started.pid(), Signal::TERM);
+    signal(started.pid(), Signal::CONT);
     let answer = project.answer_of(started).exits(130);
-    assert!(
-        answer.stdout.contains("interrupted: 0 steps executed, 0 cached, 1 stopped"),
-        "{}",
-        answer.stdout
-    );
+    let last = "interrupted: 0 steps executed, 0 cached, 6 stopped";
+    assert!(answer.stdout.contains(last), "{}{}", answer.stderr, answer.stdout);
 }
 
 #[test]

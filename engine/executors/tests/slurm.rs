@@ -1,6 +1,5 @@
 //! Slurm: a controller and two nodes on this machine.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use tidemill_executors::{
@@ -125,58 +124,41 @@ async fn why_a_job_did_not_come_to_its_command_is_told() {
     assert!(log.contains("module") && !log.contains("it began"), "{log}");
 }
 
-/// A limit of jobs per user takes a database, so it is played: `sbatch` refuses what is over it in Slurm's own words.
 #[tokio::test]
 async fn a_batch_over_the_limit_of_jobs_goes_in_parts() {
-    let engine = Engine::start("slurm");
+    let mut engine = Engine::start_with("slurm", &["JobSubmitPlugins=lua"]);
     let folder = tempfile::tempdir().unwrap();
-    let commands = folder.path().join("commands");
-    std::fs::create_dir(&commands).unwrap();
-    let played = r#"#!/bin/sh
-for word; do case "$word" in --array=*) jobs=${word#--array=} ;; esac; done
-alive=$(squeue -h -r | wc -l)
-if [ $((alive + ${jobs#*-} - ${jobs%-*} + 1)) -gt 3 ]; then
-    echo "sbatch: error: QOSMaxSubmitJobPerUserLimit" >&2
-    echo "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)" >&2
-    exit 1
-fi
-PATH=${PATH#*:} exec sbatch "$@"
-"#;
-    let sbatch = commands.join("sbatch");
-    std::fs::write(&sbatch, played).unwrap();
-    std::fs::set_permissions(&sbatch, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let variables = [
-        ("SLURM_CONF".to_owned(), engine.text("SLURM_CONF")),
-        ("PATH".to_owned(), format!("{}:{}", commands.display(), std::env::var("PATH").unwrap())),
-    ];
-    let settings =
+    let commands =
         SlurmSettings { folder: folder.path().to_str().map(str::to_owned), ..SlurmSettings::default() };
-    let cluster = Slurm::new(Shell::Here { variables: variables.into() }, &settings).unwrap();
-    let (go, counts) = (folder.path().join("go"), folder.path().join("counts"));
-    let script = format!(
-        "until [ -e {} ]; do sleep 0.05; done; echo $SLURM_ARRAY_TASK_ID >> {}",
-        go.display(),
-        counts.display()
-    );
-    let batch = batch((0..7).map(|_| shell(&script)).collect());
-    let tickets: Vec<_> = batch.tickets().collect();
-    let first = cluster.submit(&batch).await;
-    assert!(
-        matches!(&first, Err(ExecutorError::Full { reason, .. }) if reason.contains("QOSMaxSubmit")),
-        "{first:?}"
-    );
-    std::fs::write(go, "").unwrap();
-    assert_eq!(end(&cluster, &tickets[0]).await, End::Exited { code: 0 });
-    while let Err(error) = cluster.submit(&batch).await {
-        assert!(matches!(error, ExecutorError::Full { .. }), "{error}");
+    let server =
+        SlurmRest { address: engine.text("rest"), user: engine.text("user"), token: engine.text("token") };
+    for settings in [commands.clone(), SlurmSettings { rest: Some(server), ..commands }] {
+        let cluster = cluster(&engine, &settings);
+        let counts = folder.path().join("counts");
+        std::fs::write(&counts, "").unwrap();
+        let script = format!("echo $SLURM_ARRAY_TASK_ID >> {}", counts.display());
+        let batch = batch((0..7).map(|_| shell(&script)).collect());
+        let tickets: Vec<_> = batch.tickets().collect();
+        for known in [3, 6] {
+            engine.order("room 3");
+            let full = cluster.submit(&batch).await;
+            assert!(
+                matches!(&full, Err(ExecutorError::Full { reason, .. }) if reason.contains("limit")),
+                "{full:?}"
+            );
+            let states = cluster.status(std::slice::from_ref(&batch.id)).await.unwrap();
+            assert!(states.keys().eq(&tickets[..known]), "{states:?}");
+        }
+        engine.order("room 3");
+        cluster.submit(&batch).await.unwrap();
+        for ticket in &tickets {
+            assert_eq!(end(&cluster, ticket).await, End::Exited { code: 0 });
+        }
+        let counts = std::fs::read_to_string(counts).unwrap();
+        let mut counts: Vec<&str> = counts.lines().collect();
+        counts.sort_unstable();
+        assert_eq!(counts, ["0", "1", "2", "3", "4", "5", "6"]);
     }
-    for ticket in &tickets {
-        assert_eq!(end(&cluster, ticket).await, End::Exited { code: 0 });
-    }
-    let counts = std::fs::read_to_string(counts).unwrap();
-    let mut counts: Vec<&str> = counts.lines().collect();
-    counts.sort_unstable();
-    assert_eq!(counts, ["0", "1", "2", "3", "4", "5", "6"]);
 }
 
 #[tokio::test]

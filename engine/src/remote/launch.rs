@@ -389,3 +389,18 @@ fn taken(
 fn storage(message: &str) -> Failure {
     Failure::Infrastructure(InfraFailure::Storage { message: message.to_owned() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_told_to_end_has_not_failed_by_itself() {
+        for end in [End::Cancelled, End::Preempted, End::TimedOut] {
+            assert!(is_cut_off(&end, false), "{end:?}");
+        }
+        for end in [End::Exited { code: 1 }, End::Killed { signal: 9 }, End::OutOfMemory, End::NodeLost] {
+            assert!(!is_cut_off(&end, false) && is_cut_off(&end, true), "{end:?}");
+        }
+    }
+}
