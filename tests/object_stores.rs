@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Faults, ObjectStore, Project};
+use crate::support::{Faults, ObjectStore, Project, until};
 
 const PIPELINE: &str = r#"
 [steps.make]
@@ -36,6 +36,16 @@ fn works(store: &ObjectStore, mut first: Project) {
     second.tidemill(&["pull"]).ok();
     second.tidemill(&["cache", "verify"]).ok();
     assert_eq!(first.counts(), "make 1, sum 2");
+    // What one has made and nobody has used goes, when somebody collects who does not know it. Some stores count in seconds.
+    second.run(&["--set", "n=3"]).ok().executed(1);
+    let third = first.checkout("third");
+    let collected = until("it is older than nothing", || {
+        let collected = third.tidemill(&["store", "gc", "--keep-for", "0s", "--json"]).ok().json();
+        (!collected["results"].as_array().unwrap().is_empty()).then_some(collected)
+    });
+    assert_eq!((&collected["results"][0]["step"], &collected["kept_results"]), (&"sum".into(), &3.into()));
+    third.run(&["--set", "n=1"]).ok().executed(0);
+    third.run(&["--set", "n=3"]).ok().executed(1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::support::Project;
 
@@ -377,6 +378,67 @@ fn what_a_run_let_go_is_found_and_made_again_where_it_is_needed() {
     assert_eq!(second.read("model.txt"), "model of\nA LINE OF DATA\n2\n");
 }
 
+/// Lets what lies in the store be a hundred days old.
+fn let_age(project: &Project) {
+    let time = SystemTime::now() - Duration::from_secs(100 * 86_400);
+    for path in in_store(project, "") {
+        fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    }
+}
+
+#[test]
+fn what_nobody_used_for_long_is_removed_from_the_store() {
+    let first = project(PIPELINE);
+    first.run_executes(2);
+    let_age(&first);
+    let size = bytes_in_store(&first);
+    first.edit("pipeline.toml", "alpha = 1", "alpha = 2");
+    first.run_executes(1);
+    // His runs are kept, so what they refer to is.
+    let kept = first.tidemill(&["store", "gc"]).ok().stdout;
+    assert!(
+        kept.starts_with("removed 0 results and 0 packs (0 B) of the level dev; 3 results and 2 packs"),
+        "{kept}"
+    );
+    let second = elsewhere(&first);
+    let foreseen = second.tidemill(&["store", "gc", "--dry-run"]).ok().stdout;
+    assert!(foreseen.starts_with("would remove 1 result and 0 packs"), "{foreseen}");
+    assert!(
+        foreseen.contains("written nor used for 90 d") && foreseen.contains("  train of story ("),
+        "{foreseen}"
+    );
+    assert_eq!(in_store(&first, "/results/").len(), 3);
+    let removed = second.tidemill(&["store", "gc", "--json"]).ok().json();
+    assert_eq!((&removed["removed"], &removed["results"][0]["step"]), (&true.into(), &"train".into()));
+    // What the newest model was made of stays, however old it is.
+    second.run_executes(0);
+    assert_eq!(second.tidemill(&["get", "clean.table", "--output", "-"]).ok().stdout, "A LINE OF DATA\n");
+    second.run(&["--set", "alpha=1"]).ok().executed(1);
+    assert_eq!(second.read("model.txt"), "model of\nA LINE OF DATA\n1\n");
+    // Of everything that is old nothing is left, and whoever has it sends it again.
+    let_age(&first);
+    elsewhere_again(&first).tidemill(&["store", "gc"]).ok().says("removed 3 results and 2 packs");
+    assert!(bytes_in_store(&first) < size / 2);
+    first.tidemill(&["push", "--all"]).ok().says("3 results sent");
+    first.tidemill(&["store", "gc", "--keep-for", "soon"]).exits(2).says("30d");
+}
+
+#[test]
+fn what_a_run_finds_counts_as_used() {
+    let first = project(PIPELINE);
+    first.run_executes(2);
+    let_age(&first);
+    elsewhere(&first).run_executes(0);
+    let third = elsewhere_again(&first);
+    third.tidemill(&["store", "gc"]).ok().says("removed 0 results");
+    assert_eq!(in_store(&first, "/used/").len(), 1);
+    let_age(&first);
+    let mut reader = first.checkout("reader");
+    reader.variable("TIDEMILL_STORE_ACCESS", "read-only");
+    reader.tidemill(&["store", "gc"]).exits(2).says("read-only");
+    third.tidemill(&["store", "gc"]).ok().says("removed 2 results and 1 pack");
+}
+
 #[test]
 fn the_status_says_how_it_is_used_and_what_it_holds() {
     let project = project(PIPELINE);
@@ -414,6 +476,11 @@ fn the_whole_answers() {
     insta::assert_snapshot!(project.tidemill(&["push"]).snapshot(), @r#"
     $ tidemill push
     0 results sent (0 B), 2 there already
+    -- exit code 0
+    "#);
+    insta::assert_snapshot!(project.tidemill(&["store", "gc"]).snapshot(), @r#"
+    $ tidemill store gc
+    removed 0 results and 0 packs (0 B) of the level dev; 2 results and 1 pack (221 B) stay
     -- exit code 0
     "#);
     let doctor = project.tidemill(&["doctor"]).ok().stdout;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use tidemill_cache::{ActionResult, Artifact, Key};
+use tidemill_cache::{ActionResult, Artifact, CacheError, Key};
 use tidemill_store::{Pushed, Pushing};
 
 use crate::error::EngineError;
@@ -47,7 +47,7 @@ pub fn store(project: &Project) -> Result<&ProjectStore, EngineError> {
 /// # Errors
 /// If there is no store, a step does not exist, or the cache cannot be read.
 pub async fn pull(project: &Project, graph: &Graph, steps: &[String]) -> Result<Pulled, EngineError> {
-    store(project)?;
+    let store = store(project)?.store.clone();
     // What is fetched is not taken for garbage meanwhile.
     let _using = project.cache().running()?;
     let (satisfied, not_made) = current(project, graph, steps).await?;
@@ -56,9 +56,14 @@ pub async fn pull(project: &Project, graph: &Graph, steps: &[String]) -> Result<
     };
     let artifacts: Vec<Artifact> =
         satisfied.iter().flat_map(|(_, found)| -> Vec<Artifact> { outputs(found) }).collect();
+    let used: Vec<Key> = satisfied.iter().map(|(_, found)| found.key).collect();
     let cache = project.cache().clone();
-    let brought = tokio::task::spawn_blocking(move || cache.bring_here(&artifacts)).await;
-    brought.expect("fetching does not panic")?;
+    let brought = tokio::task::spawn_blocking(move || {
+        cache.bring_here(&artifacts)?;
+        store.note_use(&used);
+        Ok::<_, CacheError>(())
+    });
+    brought.await.expect("fetching does not panic")?;
     let mut pulled = Pulled { steps: Vec::new(), lost: Vec::new(), not_made };
     for (index, found) in satisfied {
         let step = graph.step(index).id.clone();

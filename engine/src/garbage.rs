@@ -1,16 +1,18 @@
-//! What garbage collection keeps: what records refer to, and what the policy says.
+//! What garbage collection keeps, here and in the store of the team: what records refer to, and what the policy says.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use tidemill_cache::{Digest, Key, Roots};
+use tidemill_cache::{Digest, Document, Key, Roots};
+use tidemill_store::Keep;
 
 use crate::effects::Effects;
 use crate::error::EngineError;
 use crate::execute::checkpoints;
 use crate::name::RunId;
 use crate::pin::{Pinned, pinned_contents, pins};
+use crate::plan::Facts;
 use crate::policy::{KEPT_RUNS, Policy};
 use crate::project::Project;
 use crate::record::{History, RunRecord};
@@ -59,6 +61,23 @@ pub fn roots(project: &Project, policy: Policy) -> Result<Roots, EngineError> {
     found.digests.retain(|digest| !bad.contains(digest));
     let keep_since = policy.keep_for.and_then(|keep| now.checked_sub(keep));
     Ok(found.roots(keep_since, policy.max_size))
+}
+
+/// What a collection of garbage in the store keeps: what was used within this time, what records here refer to, and what all that was
+/// made of.
+///
+/// # Errors
+/// If the records cannot be read.
+pub fn roots_in_store(project: &Project, used_within: Duration) -> Result<Keep, EngineError> {
+    let Roots { keys, records, digests, .. } = roots(project, Policy { max_size: None, ..project.policy() })?;
+    let keys = keys.into_iter().chain(records.into_iter().map(|(key, _)| key)).collect();
+    Ok(Keep { used_within, keys, digests: digests.into_iter().collect(), reads })
+}
+
+/// What a recipe says that was read.
+fn reads(recipe: &[u8]) -> Vec<Digest> {
+    let inputs = Document::decode(recipe).map(|recipe| Facts::of(&recipe).inputs).unwrap_or_default();
+    inputs.into_iter().map(|input| input.digest).collect()
 }
 
 /// What was found that must stay.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 use serde::Deserialize;
 use tidemill_store::{Access, Level, Settings, Store};
-pub use tidemill_store::{LevelStatus, Progress, Pushed, Pushing, Status, StoreError, Transfer};
+pub use tidemill_store::{
+    Garbage, Keep, LevelStatus, Progress, Pushed, Pushing, Status, StoreError, Transfer, Unused,
+};
 
 use crate::error::EngineError;
 

@@ -269,6 +269,35 @@ impl Known {
         });
     }
 
+    /// The keys with results in the store.
+    pub(crate) fn keys(&self) -> HashSet<Key> {
+        let query = |connection: &Connection| {
+            let mut statement = connection.prepare_cached("SELECT DISTINCT key FROM results")?;
+            let rows = statement.query_map([], |row| row.get(0).map(Key::from_bytes))?;
+            rows.collect::<rusqlite::Result<_>>()
+        };
+        self.database.with(query).unwrap_or_default()
+    }
+
+    /// Forgets the results of a level that are not among these, each by its key and its number there.
+    pub(crate) fn keep_results(&self, level: Level, there: &HashSet<(Key, u64)>) {
+        self.change(|transaction| {
+            let mut statement =
+                transaction.prepare_cached("SELECT key, there FROM results WHERE level = ?")?;
+            let rows = statement.query_map([level.number()], |row| {
+                Ok((Key::from_bytes(row.get(0)?), row.get::<_, i64>(1)?.unsigned_abs()))
+            })?;
+            let known = rows.collect::<rusqlite::Result<Vec<(Key, u64)>>>()?;
+            let mut delete = transaction
+                .prepare_cached("DELETE FROM results WHERE key = ? AND level = ? AND there = ?")?;
+            for (key, number) in known.into_iter().filter(|result| !there.contains(result)) {
+                let number = i64::try_from(number).unwrap_or(i64::MAX);
+                delete.execute(params![key.as_bytes(), level.number(), number])?;
+            }
+            Ok(())
+        });
+    }
+
     /// The numbers here of a result in the store.
     pub(crate) fn numbers_here(&self, key: &Key, level: Level, there: u64) -> Vec<u64> {
         let there = i64::try_from(there).unwrap_or(i64::MAX);

@@ -18,21 +18,21 @@ use crate::settings::{Access, Settings};
 use crate::store::Store;
 
 /// A folder with a store and some machines.
-struct World {
+pub(crate) struct World {
     folder: tempfile::TempDir,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self, name: &str) -> Utf8PathBuf {
+    pub(crate) fn path(&self, name: &str) -> Utf8PathBuf {
         Utf8Path::from_path(self.folder.path()).unwrap().join(name)
     }
 
     /// A machine with this name: its cache, and the store as it is seen from there.
-    fn machine(&self, name: &str, level: Level) -> (Cache, Store) {
+    pub(crate) fn machine(&self, name: &str, level: Level) -> (Cache, Store) {
         self.machine_with(name, level, None)
     }
 
@@ -45,7 +45,7 @@ impl World {
         (cache, Store::new(settings, Environment::new(), &state).unwrap())
     }
 
-    fn capture(&self, cache: &Cache, files: &[(String, Vec<u8>)]) -> Artifact {
+    pub(crate) fn capture(&self, cache: &Cache, files: &[(String, Vec<u8>)]) -> Artifact {
         let folder = self.path("capture");
         fs::create_dir_all(&folder).unwrap();
         for (name, bytes) in files {
@@ -61,16 +61,16 @@ impl World {
 }
 
 /// The canonical bytes of a recipe.
-fn recipe(text: &str) -> Vec<u8> {
+pub(crate) fn recipe(text: &str) -> Vec<u8> {
     Document::text(text).encode().unwrap()
 }
 
-fn publish(cache: &Cache, text: &str, artifact: &Artifact) -> ActionResult {
+pub(crate) fn publish(cache: &Cache, text: &str, artifact: &Artifact) -> ActionResult {
     let recipe = recipe(text);
     cache.publish(&recipe, NewResult::from(result(&recipe, artifact.clone()))).unwrap()
 }
 
-fn noise(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     use rand::{RngCore as _, SeedableRng as _};
     let mut bytes = vec![0; length];
     rand::rngs::StdRng::seed_from_u64(seed).fill_bytes(&mut bytes);
@@ -78,7 +78,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 }
 
 /// Fetches an artifact on another machine and compares it.
-fn arrives(world: &World, machine: &str, text: &str, files: &[(String, Vec<u8>)]) {
+pub(crate) fn arrives(world: &World, machine: &str, text: &str, files: &[(String, Vec<u8>)]) {
     let (cache, store) = world.machine(machine, Level::Dev);
     let key = Key::of_recipe(&recipe(text));
     store.look_up(&cache, &[key]);

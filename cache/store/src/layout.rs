@@ -6,6 +6,8 @@
 //! <level>/results/ab/<key>.2         a later one; only keys that <level>/marks names have one
 //! <level>/marks/<key>.<n>.later      there is a result n of this key
 //! <level>/marks/<key>.<n>.withdrawn  result n was withdrawn
+//! <level>/marks/swept.<time>-<random>  garbage was collected
+//! <level>/used/<digest>              keys of results that somebody has used
 //! <level>/packs/ab/<digest>          chunks of contents
 //! <level>/indexes/<time>-<random>    which chunks some packs hold, for those who push
 //! <level>/tmp/                       what is being written where a store has no conditional put
@@ -87,18 +89,40 @@ impl Layout {
         self.below([level.word(), "indexes", name])
     }
 
+    pub(crate) fn sweep(&self, level: Level, name: &str) -> Path {
+        self.below([level.word(), "marks", name])
+    }
+
+    pub(crate) fn uses(&self, level: Level) -> Path {
+        self.below([level.word(), "used"])
+    }
+
+    pub(crate) fn used(&self, level: Level, name: &str) -> Path {
+        self.below([level.word(), "used", name])
+    }
+
     pub(crate) fn temporary(&self, level: Level, name: &str) -> Path {
         self.below([level.word(), "tmp", name])
     }
 }
 
+/// What the names of the marks of a collection of garbage begin with.
+pub(crate) const SWEPT: &str = "swept.";
+
 /// The key, the number and the mark that a file name says.
 pub(crate) fn parse_mark(name: &str) -> Option<(Key, u64, Mark)> {
-    let mut parts = name.split('.');
-    let (key, number, word) = (parts.next()?, parts.next()?, parts.next()?);
+    let (result, word) = name.rsplit_once('.')?;
     let mark = [Mark::Later, Mark::Withdrawn].into_iter().find(|mark| mark.word() == word)?;
-    let number = number.parse().ok().filter(|number| *number > 0)?;
-    parts.next().is_none().then_some((key.parse().ok()?, number, mark))
+    let (key, number) = parse_result(result)?;
+    Some((key, number, mark))
+}
+
+/// The key and the number that the name of a result says.
+pub(crate) fn parse_result(name: &str) -> Option<(Key, u64)> {
+    let (key, number) = name.split_once('.')?;
+    let (key, number): (Key, u64) = (key.parse().ok()?, number.parse().ok()?);
+    // It has one form only.
+    (number > 0 && format!("{key}.{number}") == name).then_some((key, number))
 }
 
 #[cfg(test)]
@@ -116,6 +140,18 @@ mod tests {
             ["", "x.1.later", &format!("{key}.0.later"), &format!("{key}.1"), &format!("{key}.1.later.x")]
         {
             assert_eq!(parse_mark(name), None, "{name}");
+        }
+        let name = layout.result(Level::Dev, &key, 12);
+        assert_eq!(parse_result(name.filename().unwrap()), Some((key, 12)));
+        for name in [
+            "",
+            "x.1",
+            &format!("{key}.0"),
+            &format!("{key}.+1"),
+            &format!("{key}.1.later"),
+            &key.to_string(),
+        ] {
+            assert_eq!(parse_result(name), None, "{name}");
         }
     }
 }

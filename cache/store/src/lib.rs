@@ -14,6 +14,9 @@ mod error;
 mod fetch;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod garbage;
+#[cfg(test)]
+mod garbage_laws;
 mod gather;
 mod known;
 mod later;
@@ -31,11 +34,14 @@ mod record;
 mod settings;
 mod status;
 mod store;
+mod sweep;
 mod sync;
+mod used;
 mod withdraw;
 
 pub use connect::Environment;
 pub use error::StoreError;
+pub use garbage::{Garbage, Keep, Unused};
 pub use later::Later;
 pub use level::Level;
 pub use progress::{Progress, Transfer};

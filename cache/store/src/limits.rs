@@ -31,6 +31,11 @@ pub(crate) const RECORD_MOST: u64 = 32 << 20;
 /// A record names the places of at most so many chunks; of more, only the packs.
 pub(crate) const RECORD_CHUNKS: usize = 1024;
 
+/// A note of use names at most so many results.
+pub(crate) const USED_KEYS: usize = 1 << 16;
+/// No note of use is larger.
+pub(crate) const USED_MOST: u64 = 32 * USED_KEYS as u64 + 100;
+
 /// An index file lists the chunks of at most so many packs.
 pub(crate) const INDEX_PACKS: usize = 64;
 /// No index file is larger, before it was compressed.

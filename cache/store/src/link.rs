@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 use leaky_bucket::RateLimiter;
 use object_store::path::Path;
 use object_store::{
@@ -48,11 +49,18 @@ const TICK: Duration = Duration::from_millis(50);
 pub(crate) struct Listed {
     pub(crate) name: String,
     pub(crate) size: u64,
+    /// When it was written, by the clock of the store.
+    pub(crate) modified: Timestamp,
 }
 
 impl Listed {
     fn of(object: &ObjectMeta) -> Self {
-        Self { name: object.location.filename().unwrap_or_default().to_owned(), size: object.size }
+        Self {
+            name: object.location.filename().unwrap_or_default().to_owned(),
+            size: object.size,
+            // What cannot be a time is nothing old.
+            modified: Timestamp::from_second(object.last_modified.timestamp()).unwrap_or(Timestamp::MAX),
+        }
     }
 }
 
@@ -81,12 +89,21 @@ impl Link {
         Ok(bytes.filter(|bytes| bytes.len() as u64 == length))
     }
 
-    /// How many bytes lie at a path; none if nothing does.
-    pub(crate) async fn size(&self, path: &Path) -> Result<Option<u64>, StoreError> {
+    /// What is to be said of what lies at a path; none if nothing does.
+    pub(crate) async fn look(&self, path: &Path) -> Result<Option<Listed>, StoreError> {
         let _request = self.request().await;
         match self.store.head(path).await {
-            Ok(object) => Ok(Some(object.size)),
+            Ok(object) => Ok(Some(Listed::of(&object))),
             Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes what lies at a path, if something does.
+    pub(crate) async fn remove(&self, path: &Path) -> Result<(), StoreError> {
+        let _request = self.request().await;
+        match self.store.delete(path).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

@@ -89,6 +89,8 @@ impl Store {
             return Err(StoreError::ReadOnly);
         }
         let open = self.open()?;
+        self.heed_withdrawals(cache, &open);
+        self.heed_sweeps(&open)?;
         let mut pushed = Pushed::default();
         let mut orders = Vec::new();
         for result in results {
@@ -177,8 +179,8 @@ impl Store {
             let ask = |pack: PackId| {
                 let way = &way;
                 async move {
-                    let size = way.link.size(&way.layout.pack(pack.level, &pack.digest)).await?;
-                    Ok::<_, StoreError>((pack, size == Some(pack.size)))
+                    let there = way.link.look(&way.layout.pack(pack.level, &pack.digest)).await?;
+                    Ok::<_, StoreError>((pack, there.is_some_and(|there| there.size == pack.size)))
                 }
             };
             futures_util::stream::iter(doubtful).map(ask).buffer_unordered(REQUESTS).collect::<Vec<_>>().await

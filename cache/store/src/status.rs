@@ -9,7 +9,7 @@ use crate::level::Level;
 use crate::store::Store;
 
 /// More objects than this are not counted.
-const OBJECTS_MOST: usize = 10_000_000;
+pub(crate) const OBJECTS_MOST: usize = 10_000_000;
 
 /// What a store holds, and how it is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

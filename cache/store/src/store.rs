@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use crate::connect::{Environment, connect, shown};
 use crate::error::StoreError;
 use crate::known::{Known, PackId};
-use crate::layout::{Layout, Mark, parse_mark};
+use crate::layout::{Layout, Mark, SWEPT, parse_mark};
 use crate::level::Level;
 use crate::link::Link;
 use crate::progress::Progress;
@@ -61,6 +61,8 @@ pub(crate) struct Open {
     pub(crate) confirmed: Mutex<HashSet<PackId>>,
     /// Of keys with more than one result, or with withdrawn ones.
     pub(crate) marks: Mutex<Marks>,
+    /// The marks of collections of garbage.
+    pub(crate) sweeps: Vec<(Level, String)>,
 }
 
 /// What this process has found out.
@@ -194,22 +196,41 @@ impl Store {
         levels
     }
 
+    /// The levels that are read: those that are trusted, and the own one.
+    pub(crate) fn levels(&self) -> Vec<Level> {
+        let mut levels = self.trusted();
+        levels.push(self.inner.settings.level);
+        levels.sort_unstable();
+        levels.dedup();
+        levels
+    }
+
+    /// The store, if it has been asked something and answers.
+    pub(crate) fn open_already(&self) -> Option<Arc<Open>> {
+        if self.session().outage.is_some() {
+            return None;
+        }
+        self.inner.contact.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn first_contact(&self) -> Result<Open, StoreError> {
         let settings = &self.inner.settings;
         let (store, prefix) = connect(&settings.url, &self.inner.environment)?;
         let link = Link::new(store, settings.rate_limit, Arc::clone(&self.inner.progress));
         let layout = Layout::new(prefix);
         let id = self.identify(&link, &layout).await?;
-        let mut marks = Marks::new();
-        for level in self.trusted() {
+        let (mut marks, mut sweeps) = (Marks::new(), Vec::new());
+        for level in self.levels() {
             for listed in link.list(&layout.marks(level), MARKS_MOST).await? {
                 if let Some((key, number, mark)) = parse_mark(&listed.name) {
                     marks.entry(key).or_default().push((level, number, mark));
+                } else if listed.name.starts_with(SWEPT) {
+                    sweeps.push((level, listed.name));
                 }
             }
         }
         let known = Known::open(&self.inner.state, &id);
-        Ok(Open { id, link, layout, known, confirmed: Mutex::default(), marks: Mutex::new(marks) })
+        Ok(Open { id, link, layout, known, confirmed: Mutex::default(), marks: Mutex::new(marks), sweeps })
     }
 
     /// The id of the store, which is made here if it has none.

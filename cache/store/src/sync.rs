@@ -1,6 +1,7 @@
 //! Indexes: which chunks the packs of a store hold. They are written by those who push and read by those who push later, so that
 //! nothing goes over the wire that is there already; and by whoever has forgotten where something lies.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -13,6 +14,7 @@ use crate::error::StoreError;
 use crate::known::PackId;
 use crate::level::Level;
 use crate::limits::{INDEX_MOST, INDEX_PACKS, TRANSFERS};
+use crate::link::Listed;
 use crate::pack::Table;
 use crate::store::{Open, Store};
 
@@ -20,8 +22,11 @@ pub(crate) const TITLE: &str = "tidemill index 1";
 /// More indexes than this are no indexes.
 const INDEXES_MOST: usize = 1_000_000;
 
+/// So many small indexes are put together.
+const MANY_INDEXES: usize = 8;
+
 #[derive(Serialize, Deserialize)]
-struct Listed {
+struct Packed {
     digest: [u8; 32],
     size: u64,
     table: Table,
@@ -33,10 +38,7 @@ impl Store {
         if std::mem::replace(&mut self.session().synced, true) {
             return Ok(());
         }
-        let mut levels = self.trusted();
-        levels.push(self.inner.settings.level);
-        levels.sort_unstable();
-        levels.dedup();
+        let levels = self.levels();
         let (store, open) = (self.clone(), Arc::clone(open));
         self.block(async move {
             for level in levels {
@@ -82,16 +84,77 @@ impl Open {
         packs: &[(PackId, Table)],
     ) -> Result<(), StoreError> {
         for packs in packs.chunks(INDEX_PACKS) {
-            let name = format!(
-                "{:015}-{:016x}",
-                jiff::Timestamp::now().as_millisecond(),
-                rand::rng().random::<u64>()
-            );
-            self.link.put(&self.layout.index(level, &name), encode(packs).into()).await?;
+            let name = self.put_index(level, packs).await?;
             self.known.note_read(level, &name);
         }
         Ok(())
     }
+
+    /// Writes an index of a few packs; its name.
+    async fn put_index(&self, level: Level, packs: &[(PackId, Table)]) -> Result<String, StoreError> {
+        let name = unique();
+        self.link.put(&self.layout.index(level, &name), encode(packs).into()).await?;
+        Ok(name)
+    }
+
+    /// Puts indexes of a level together: those that list packs which are `gone`, without these, and small ones, if they are many.
+    /// Whoever reads one that is removed meanwhile misses what it lists, and sends that again. How many indexes are removed.
+    pub(crate) async fn join_indexes(
+        &self,
+        level: Level,
+        gone: &HashSet<Digest>,
+    ) -> Result<usize, StoreError> {
+        let (mut touched, mut small) = (Vec::new(), Vec::new());
+        for Listed { name, .. } in self.link.list(&self.layout.indexes(level), INDEXES_MOST).await? {
+            let Some(packs) = self.tables(level, &name).await? else { continue };
+            if packs.iter().any(|(pack, _)| gone.contains(&pack.digest)) {
+                touched.push(name);
+            } else if packs.len() < INDEX_PACKS / 2 {
+                small.push(name);
+            }
+        }
+        if small.len() >= MANY_INDEXES {
+            touched.append(&mut small);
+        }
+        let mut seen = gone.clone();
+        let mut joined = Vec::new();
+        for name in &touched {
+            let packs = self.tables(level, name).await?.unwrap_or_default();
+            joined.extend(packs.into_iter().filter(|(pack, _)| seen.insert(pack.digest)));
+            while joined.len() >= INDEX_PACKS {
+                let rest = joined.split_off(INDEX_PACKS);
+                self.put_index(level, &std::mem::replace(&mut joined, rest)).await?;
+            }
+        }
+        if !joined.is_empty() {
+            self.put_index(level, &joined).await?;
+        }
+        for name in &touched {
+            self.link.remove(&self.layout.index(level, name)).await?;
+        }
+        Ok(touched.len())
+    }
+
+    /// The packs that an index lists, with their tables; none if it is gone, or no index.
+    async fn tables(&self, level: Level, name: &str) -> Result<Option<Vec<(PackId, Table)>>, StoreError> {
+        let bytes = match self.link.get(&self.layout.index(level, name), INDEX_MOST as u64).await {
+            Err(StoreError::Damaged { .. }) => None,
+            got => got?,
+        };
+        let packs = bytes.and_then(|bytes| opened(&bytes)).map(|packs| {
+            let pack = |packed: Packed| {
+                let id = PackId { level, digest: Digest::from_bytes(packed.digest), size: packed.size };
+                (id, packed.table)
+            };
+            packs.into_iter().map(pack).collect()
+        });
+        Ok(packs)
+    }
+}
+
+/// A name that says when it was given, and that nobody else gives.
+pub(crate) fn unique() -> String {
+    format!("{:015}-{:016x}", jiff::Timestamp::now().as_millisecond(), rand::rng().random::<u64>())
 }
 
 fn encode(packs: &[(PackId, Table)]) -> Vec<u8> {
@@ -99,26 +162,28 @@ fn encode(packs: &[(PackId, Table)]) -> Vec<u8> {
 }
 
 pub(crate) fn body(packs: &[(PackId, Table)]) -> Vec<u8> {
-    let listed = |(pack, table): &(PackId, Table)| Listed {
+    let packed = |(pack, table): &(PackId, Table)| Packed {
         digest: *pack.digest.as_bytes(),
         size: pack.size,
         table: table.clone(),
     };
-    let listed: Vec<Listed> = packs.iter().map(listed).collect();
-    codec::encode(&listed)
+    let packed: Vec<Packed> = packs.iter().map(packed).collect();
+    codec::encode(&packed)
 }
 
 type Packs = Vec<(PackId, Vec<(crate::chunks::Name, crate::pack::Place)>)>;
 
 /// The packs of a level that an index lists.
 pub(crate) fn decode(bytes: &[u8], level: Level) -> Option<Packs> {
-    let body = codec::decompress(codec::open(TITLE, bytes)?, INDEX_MOST)?;
-    let listed: Vec<Listed> = codec::decode(&body)?;
-    let pack = |listed: Listed| {
-        let pack = PackId { level, digest: Digest::from_bytes(listed.digest), size: listed.size };
-        Some((pack, listed.table.places()?))
+    let pack = |packed: Packed| {
+        let pack = PackId { level, digest: Digest::from_bytes(packed.digest), size: packed.size };
+        Some((pack, packed.table.places()?))
     };
-    listed.into_iter().map(pack).collect()
+    opened(bytes)?.into_iter().map(pack).collect()
+}
+
+fn opened(bytes: &[u8]) -> Option<Vec<Packed>> {
+    codec::decode(&codec::decompress(codec::open(TITLE, bytes)?, INDEX_MOST)?)
 }
 
 #[cfg(test)]

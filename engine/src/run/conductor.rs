@@ -231,6 +231,10 @@ impl Conductor {
         ready: Ready,
     ) -> Self {
         let Foresight { foreseen, remembered, settled } = ready.foresight;
+        let storing = match project.store() {
+            Some(_) => Storing::new(&foreseen, &settled),
+            None => Storing::default(),
+        };
         let mut outputs = vec![None; graph.steps.len()];
         let foreseen = foreseen.into_iter().enumerate().map(|(step, foreseen)| match foreseen {
             Foreseen::Decided(Decision::Satisfied(satisfied)) if settled[step] => {
@@ -280,7 +284,7 @@ impl Conductor {
             failed_attempts: BTreeMap::new(),
             stale: BTreeSet::new(),
             sharing: Sharing::default(),
-            storing: Storing::default(),
+            storing,
             away: Away::default(),
             released: VecDeque::new(),
             attempts: JoinSet::new(),

@@ -87,6 +87,7 @@ impl Conductor {
         }
         match satisfied.manner {
             Manner::Cached => {
+                self.storing.note_use(satisfied.key);
                 let outputs = satisfied.outputs.iter();
                 self.teller.tell(Event::StepCached {
                     step: id,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tidemill_cache::ActionResult;
+use tidemill_cache::{ActionResult, Key};
 use tidemill_store::{Later, Pushed, StoreError, Transfer};
 
 use super::attempts::End;
@@ -26,6 +26,24 @@ pub(super) struct Storing {
     fetched: BTreeSet<usize>,
     /// Sends what was made, once something was.
     later: Option<Later>,
+    /// The keys of the results that were found.
+    used: Vec<Key>,
+}
+
+impl Storing {
+    /// Of what is foreseen, what is settled already was found.
+    pub(super) fn new(foreseen: &[Foreseen], settled: &[bool]) -> Self {
+        let used = foreseen.iter().zip(settled).filter_map(|(foreseen, settled)| match foreseen {
+            Foreseen::Decided(Decision::Satisfied(satisfied)) if *settled => Some(satisfied.key),
+            _ => None,
+        });
+        Self { used: used.collect(), ..Self::default() }
+    }
+
+    /// Notes that a result was found.
+    pub(super) fn note_use(&mut self, key: Key) {
+        self.used.push(key);
+    }
 }
 
 /// Brings what a run needs at once: what satisfied steps publish, and their metrics.
@@ -125,7 +143,7 @@ impl Conductor {
         self.storing.later.get_or_insert_with(|| store.store.send_later(cache)).send(result.clone());
     }
 
-    /// Waits until what was made is sent, unless the user does not want to wait.
+    /// Waits until what was made is sent and what was found is noted, unless the user does not want to wait.
     pub(super) async fn finish_sending(&mut self) {
         if let Some(later) = self.storing.later.take() {
             let (pushing, cancel) = (later.pushing(), self.cancel.clone());
@@ -148,7 +166,16 @@ impl Conductor {
                 self.teller.tell(Event::Notice { message });
             }
         }
+        self.note_use().await;
         self.tell_store();
+    }
+
+    /// Notes in the store what the run has found, unless the user does not want to wait.
+    async fn note_use(&mut self) {
+        let Some(store) = self.project.store().filter(|_| !self.is_cancelled()) else { return };
+        let (store, used) = (store.store.clone(), std::mem::take(&mut self.storing.used));
+        let noted = tokio::task::spawn_blocking(move || store.note_use(&used)).await;
+        noted.expect("noting does not panic");
     }
 
     /// Tells what there is to tell of the store.
