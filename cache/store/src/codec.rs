@@ -57,6 +57,15 @@ pub(crate) fn open<'a>(title: &str, bytes: &'a [u8]) -> Option<&'a [u8]> {
     (Digest::of(body).as_bytes().as_slice() == digest).then_some(body)
 }
 
+/// The version of a file with such a first line, if it is a later one.
+pub(crate) fn newer(title: &str, bytes: &[u8]) -> Option<(u64, u64)> {
+    let (what, known) = title.rsplit_once(' ').expect("a title ends with its version");
+    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let found = str::from_utf8(first).ok()?.strip_prefix(what)?.strip_prefix(' ')?;
+    let (found, known) = (found.parse().ok()?, known.parse().expect("a version is a number"));
+    (found > known).then_some((found, known))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -77,6 +86,10 @@ mod tests {
         let bytes = seal("a thing 1", b"body");
         assert_eq!(open("a thing 1", &bytes), Some(b"body".as_slice()));
         assert_eq!(open("a thing 2", &bytes), None);
+        assert_eq!(newer("a thing 1", &seal("a thing 12", b"body")), Some((12, 1)));
+        for other in [bytes.as_slice(), b"a thing 0", b"a thing x\n", b"a thin", b"", b"\xff"] {
+            assert_eq!(newer("a thing 1", other), None);
+        }
         for at in 0..bytes.len() {
             let mut other = bytes.clone();
             other[at] ^= 1;

@@ -17,13 +17,14 @@ use object_store::path::Path;
 use serde::Serialize;
 use tidemill_cache::{Digest, Key};
 
+use crate::codec;
 use crate::error::StoreError;
 use crate::known::PackId;
 use crate::layout::parse_result;
 use crate::level::Level;
 use crate::limits::{RECORD_MOST, REQUESTS, USED_MOST};
 use crate::link::Listed;
-use crate::record::{Record, TITLE};
+use crate::record::{self, Record};
 use crate::status::OBJECTS_MOST;
 use crate::store::{Open, Store};
 use crate::used;
@@ -152,15 +153,16 @@ impl Survey {
     ) -> Result<Self, StoreError> {
         let mut survey = Self::default();
         // Packs first: what comes while results are read is younger than any that goes.
-        let mut packs: BTreeMap<PackId, Timestamp> = BTreeMap::new();
+        let mut packs: BTreeMap<Digest, (u64, Timestamp)> = BTreeMap::new();
         for Listed { name, size, modified } in open.link.list(&open.layout.packs(own), OBJECTS_MOST).await? {
             let Some(digest) = name.parse().ok().filter(|digest: &Digest| digest.to_string() == name) else {
                 continue;
             };
-            let written = packs.entry(PackId { level: own, digest, size }).or_insert(modified);
+            let (_, written) = packs.entry(digest).or_insert((size, modified));
             *written = modified.max(*written);
         }
-        survey.packs = packs.into_iter().collect();
+        let pack = |(digest, (size, written))| (PackId { level: own, digest, size }, written);
+        survey.packs = packs.into_iter().map(pack).collect();
         survey.look_again(open, reads).await?;
         for level in Level::ALL {
             survey.read_uses(open, level, since).await?;
@@ -193,7 +195,11 @@ impl Survey {
             };
             // Somebody else may have removed it meanwhile.
             let Some(bytes) = bytes else { return Ok(None) };
-            refuse_newer(&bytes)?;
+            refuse_newer(record::TITLE, &bytes)?;
+            if Record::is_strange(&bytes) {
+                let reason = "it is whole, and this version cannot read it, so it removes nothing";
+                return Err(StoreError::damaged(&path, reason));
+            }
             let content = Record::decode(&bytes, &key, number, &Level::ALL);
             let content = content.map(|record| Content::of(record, reads));
             Ok::<_, StoreError>(Some(Stored { level, key, number, written, content }))
@@ -218,7 +224,9 @@ impl Survey {
         let mut notes =
             std::pin::pin!(futures_util::stream::iter(names).map(read).buffer_unordered(REQUESTS));
         while let Some(note) = notes.next().await {
-            self.used.extend(note?.and_then(|bytes| used::decode(&bytes)).into_iter().flatten());
+            let Some(note) = note? else { continue };
+            refuse_newer(used::TITLE, &note)?;
+            self.used.extend(used::decode(&note).into_iter().flatten());
         }
         Ok(())
     }
@@ -363,13 +371,6 @@ pub(crate) fn counts(written: Timestamp, since: Timestamp) -> bool {
 }
 
 /// Nobody removes anything who cannot tell what a newer version has written.
-fn refuse_newer(bytes: &[u8]) -> Result<(), StoreError> {
-    let (what, known) = TITLE.rsplit_once(' ').expect("it ends with its version");
-    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let version = |line: &str| line.strip_prefix(what)?.strip_prefix(' ')?.parse::<u64>().ok();
-    let (found, known) = (str::from_utf8(first).ok().and_then(version), known.parse().expect("a number"));
-    match found {
-        Some(found) if found > known => Err(StoreError::Newer { found, known }),
-        _ => Ok(()),
-    }
+fn refuse_newer(title: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    codec::newer(title, bytes).map_or(Ok(()), |(found, known)| Err(StoreError::Newer { found, known }))
 }

@@ -8,11 +8,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
 use tidemill_cache::{ActionResult, Artifact, Digest, Document, Key};
 
+use crate::codec;
 use crate::garbage::{Garbage, Keep};
 use crate::laws::{World, arrives, noise, publish, recipe};
 use crate::level::Level;
 use crate::push::Pushing;
-use crate::record::Record;
+use crate::record::{self, Record};
 use crate::store::Store;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -50,7 +51,7 @@ fn let_all_age(world: &World, days: u32) {
     files(&world.path("store")).iter().for_each(|path| let_age(path, days));
 }
 
-fn record(world: &World, level: Level, key: &Key) -> Utf8PathBuf {
+fn place_of(world: &World, level: Level, key: &Key) -> Utf8PathBuf {
     let name = key.to_string();
     world.path("store").join(level.word()).join("results").join(&name[..2]).join(format!("{name}.1"))
 }
@@ -77,9 +78,9 @@ fn what_nobody_used_goes_with_its_contents() {
     let foreseen = store.garbage(&keep(90)).unwrap();
     assert_eq!((names(&foreseen), foreseen.packs, foreseen.kept_results), (vec![old.key], 1, 1));
     assert!(foreseen.bytes > 290_000 && foreseen.kept_bytes > 290_000);
-    assert!(record(&world, Level::Dev, &old.key).exists(), "it was a plan");
+    assert!(place_of(&world, Level::Dev, &old.key).exists(), "it was a plan");
     assert_eq!(store.collect_garbage(&keep(90)).unwrap(), foreseen);
-    assert!(!record(&world, Level::Dev, &old.key).exists());
+    assert!(!place_of(&world, Level::Dev, &old.key).exists());
     assert_eq!(files(&world.path("store/dev/packs")).len(), 1);
     arrives(&world, "two", "new", &[("file".to_owned(), noise(2, 300_000))]);
     // There is nothing more to do, and nobody has to hear of it.
@@ -140,7 +141,7 @@ fn what_cannot_be_read_keeps_nothing_and_what_is_newer_stops_it() {
     let world = World::new();
     let (one, _) = made(&world, "one", &noise(1, 1000));
     let (two, _) = made(&world, "two", &noise(2, 1000));
-    let path = record(&world, Level::Dev, &one.key);
+    let path = place_of(&world, Level::Dev, &one.key);
     fs::write(&path, "half a rec").unwrap();
     let_all_age(&world, 100);
     let store = || world.machine("one", Level::Dev).1;
@@ -152,7 +153,18 @@ fn what_cannot_be_read_keeps_nothing_and_what_is_newer_stops_it() {
     let_all_age(&world, 100);
     let refused = store().collect_garbage(&two_stays).unwrap_err();
     assert!(refused.to_string().contains("format 2"), "{refused}");
-    assert!(path.exists());
+    fs::write(&path, codec::seal(record::TITLE, b"with something more")).unwrap();
+    let_all_age(&world, 100);
+    let refused = store().collect_garbage(&two_stays).unwrap_err();
+    assert!(refused.to_string().contains("cannot read it"), "{refused}");
+    fs::remove_file(&path).unwrap();
+    let used = world.path("store/ci/used/note");
+    fs::create_dir_all(used.parent().unwrap()).unwrap();
+    fs::write(&used, "tidemill used 2\nkeys").unwrap();
+    assert!(store().collect_garbage(&two_stays).is_err());
+    assert_eq!(files(&world.path("store/dev/packs")).len(), 2);
+    fs::write(&used, "tidemill us").unwrap();
+    assert_eq!(store().collect_garbage(&two_stays).unwrap().packs, 1);
 }
 
 #[test]
@@ -235,7 +247,7 @@ fn play(world: &World, scenes: Vec<Scene>) -> Vec<Played> {
     }
     let_all_age(world, 100);
     for one in played.iter().filter(|one| !one.scene.is_old) {
-        let_age(&record(world, one.level, &one.result.key), 10);
+        let_age(&place_of(world, one.level, &one.result.key), 10);
     }
     played
 }
@@ -289,7 +301,7 @@ proptest! {
         let collected = store.collect_garbage(&keep).unwrap();
         let mut named = BTreeSet::new();
         for (place, one) in played.iter().enumerate() {
-            let path = record(&world, one.level, &one.result.key);
+            let path = place_of(&world, one.level, &one.result.key);
             let is_there = one.level == Level::Ci || stays.contains(&place);
             prop_assert_eq!(path.exists(), is_there, "{}: {:?}", place, &one.scene);
             prop_assert_eq!(!is_there, names(&collected).contains(&one.result.key));

@@ -68,8 +68,7 @@ impl Record {
 
     /// The record that these bytes are, if it is one of this key and number and names only packs of levels that are trusted.
     pub(crate) fn decode(bytes: &[u8], key: &Key, number: u64, trusted: &[Level]) -> Option<Self> {
-        let body: Body = codec::decode(codec::open(TITLE, bytes)?)?;
-        let result: ActionResult = serde_json::from_slice(&body.result).ok()?;
+        let (body, result) = read(codec::open(TITLE, bytes)?)?;
         if result.key != *key || result.number != number || Key::of_recipe(&body.recipe) != *key {
             return None;
         }
@@ -86,13 +85,23 @@ impl Record {
         let chunks = body.chunks.into_iter().map(chunk).collect::<Option<_>>()?;
         Some(Self { result, recipe: body.recipe, packs, chunks })
     }
+
+    /// Whether these bytes are as whoever wrote them left them, and yet no record that this version knows.
+    pub(crate) fn is_strange(bytes: &[u8]) -> bool {
+        codec::open(TITLE, bytes).is_some_and(|body| read(body).is_none())
+    }
+}
+
+fn read(body: &[u8]) -> Option<(Body, ActionResult)> {
+    let body: Body = codec::decode(body)?;
+    let result = serde_json::from_slice(&body.result).ok()?;
+    Some((body, result))
 }
 
 /// The body of a record as a sealed one, its result made one of the key of its recipe: what no fuzzer would come to by itself.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn as_if_of_its_key(body: &[u8]) -> Option<(Vec<u8>, Key, u64)> {
-    let mut body: Body = codec::decode(body)?;
-    let mut result: ActionResult = serde_json::from_slice(&body.result).ok()?;
+    let (mut body, mut result) = read(body)?;
     result.key = Key::of_recipe(&body.recipe);
     let (key, number) = (result.key, result.number);
     body.result = serde_json::to_vec(&result).ok()?;

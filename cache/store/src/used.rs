@@ -10,7 +10,7 @@ use crate::codec;
 use crate::limits::USED_KEYS;
 use crate::store::Store;
 
-const TITLE: &str = "tidemill used 1";
+pub(crate) const TITLE: &str = "tidemill used 1";
 
 /// Whoever has used something waits no longer for the note of it.
 const PATIENCE: Duration = Duration::from_secs(5);
