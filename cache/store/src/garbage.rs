@@ -239,16 +239,21 @@ impl Survey {
             .collect();
         let going: HashSet<usize> = results.iter().copied().collect();
         // Also what is old at another level stays, as long as nobody collects there.
-        let named = (self.stored.iter().enumerate())
-            .filter(|(place, _)| !going.contains(place))
-            .filter_map(|(_, stored)| stored.content.as_ref())
-            .flat_map(|content| content.packs.iter().map(|pack| (pack.level, pack.digest)));
-        let named: HashSet<(Level, Digest)> = named.collect();
+        let named = self.named(&going);
         let is_garbage = |(pack, written): &(PackId, Timestamp)| {
             *written < settled && !named.contains(&(pack.level, pack.digest))
         };
         let packs = (0..self.packs.len()).filter(|place| is_garbage(&self.packs[*place])).collect();
         Verdict { results, packs }
+    }
+
+    /// The packs that results name, but for those at these places.
+    fn named(&self, without: &HashSet<usize>) -> HashSet<(Level, Digest)> {
+        (self.stored.iter().enumerate())
+            .filter(|(place, _)| !without.contains(place))
+            .filter_map(|(_, stored)| stored.content.as_ref())
+            .flat_map(|content| content.packs.iter().map(|pack| (pack.level, pack.digest)))
+            .collect()
     }
 
     /// The places of the results that stay.
@@ -294,10 +299,7 @@ impl Survey {
             return Ok(packs);
         }
         self.look_again(open, reads).await?;
-        let named: HashSet<(Level, Digest)> = (self.stored.iter())
-            .filter_map(|stored| stored.content.as_ref())
-            .flat_map(|content| content.packs.iter().map(|pack| (pack.level, pack.digest)))
-            .collect();
+        let named = self.named(&HashSet::new());
         Ok(packs.into_iter().filter(|pack| !named.contains(&(pack.level, pack.digest))).collect())
     }
 
@@ -326,6 +328,19 @@ impl Survey {
             kept_bytes: all - bytes,
             damaged: damaged.map(name).collect(),
             results,
+        }
+    }
+}
+
+impl Garbage {
+    /// The same if only these packs go.
+    pub(crate) fn with_packs(self, packs: usize, bytes: u64) -> Self {
+        Self {
+            kept_packs: self.kept_packs + self.packs - packs,
+            kept_bytes: self.kept_bytes + self.bytes - bytes,
+            packs,
+            bytes,
+            ..self
         }
     }
 }

@@ -39,7 +39,8 @@ impl Store {
         let since = now.checked_sub(keep.used_within).unwrap_or(Timestamp::MIN);
         let reads = keep.reads;
         let way = Arc::clone(&open);
-        self.block(async move {
+        // Of the packs only those that no result names that has come meanwhile.
+        let (packs, bytes) = self.block(async move {
             let is_nothing = verdict.is_empty();
             way.remove_all(survey.paths(&verdict, &way)).await?;
             let packs = survey.spare(verdict, &way, reads).await?;
@@ -53,9 +54,10 @@ impl Store {
                 way.mark_sweep(level).await?;
                 sweeps.extend(way.sweeps.iter().filter(|(at, _)| *at == level).map(|(_, name)| name.clone()));
             }
-            way.remove_all(sweeps.iter().map(|name| way.layout.sweep(level, name)).collect()).await
+            way.remove_all(sweeps.iter().map(|name| way.layout.sweep(level, name)).collect()).await?;
+            Ok::<_, StoreError>((packs.len(), packs.iter().map(|pack| pack.size).sum()))
         })?;
-        Ok(garbage)
+        Ok(garbage.with_packs(packs, bytes))
     }
 
     /// Forgets what is thought to be in the store and was removed by collections of which this machine had not heard.
