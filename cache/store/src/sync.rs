@@ -98,12 +98,8 @@ impl Open {
     }
 
     /// Puts indexes of a level together: those that list packs which are `gone`, without these, and small ones, if they are many.
-    /// Whoever reads one that is removed meanwhile misses what it lists, and sends that again. How many indexes are removed.
-    pub(crate) async fn join_indexes(
-        &self,
-        level: Level,
-        gone: &HashSet<Digest>,
-    ) -> Result<usize, StoreError> {
+    /// Whoever reads one that is removed meanwhile misses what it lists, and sends that again.
+    pub(crate) async fn join_indexes(&self, level: Level, gone: &HashSet<Digest>) -> Result<(), StoreError> {
         let (mut touched, mut small) = (Vec::new(), Vec::new());
         for Listed { name, .. } in self.link.list(&self.layout.indexes(level), INDEXES_MOST).await? {
             let Some(packs) = self.tables(level, &name).await? else { continue };
@@ -132,7 +128,7 @@ impl Open {
         for name in &touched {
             self.link.remove(&self.layout.index(level, name)).await?;
         }
-        Ok(touched.len())
+        Ok(())
     }
 
     /// The packs that an index lists, with their tables; none if it is gone, or no index.
